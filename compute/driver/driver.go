@@ -139,20 +139,24 @@ type Hypervisor interface {
 
 	// Create makes the guest with its disks and defines it without starting it.
 	// A guest of that ID that exists already must be brought to the spec if it
-	// is shut down, and left as it is if it runs. A failure must leave nothing.
-	// NotFound if the image is not on the host.
+	// is shut down, and left as it is in any other state. A failure must leave
+	// nothing new. NotFound if the image is not on the host; Invalid if the root
+	// would be smaller than the image.
 	Create(ctx context.Context, spec Spec) error
 	// Destroy ends the guest at once and removes it with its own disks (volumes
 	// are only detached). Must return nil if there is no such guest.
 	Destroy(ctx context.Context, id string) error
 
-	// Start powers the guest on; nil if it runs already. A suspended guest resumes.
+	// Start powers the guest on; nil if it runs already. A suspended guest resumes
+	// where it was, a paused one goes on.
 	Start(ctx context.Context, id string) error
 	// Stop asks the guest to shut down and cuts its power after grace; 0 cuts at
-	// once. nil if it is off already.
+	// once. nil if it is off already; a suspended guest stays suspended.
 	Stop(ctx context.Context, id string, grace time.Duration) error
 	// Reboot restarts a running guest: soft asks the guest, hard resets it and
-	// also starts one that is off, with disks and NICs of its definition.
+	// also starts one that is off, paused or suspended (what it had in memory is
+	// lost), with disks and NICs of its definition. Soft gives Conflict unless the
+	// guest runs.
 	Reboot(ctx context.Context, id string, hard bool) error
 	// Pause and Unpause stop and go on with the guest's CPUs. nil if it is so
 	// already; Conflict if it is off.
@@ -165,12 +169,14 @@ type Hypervisor interface {
 	List(ctx context.Context) ([]Guest, error)
 
 	// AttachDisk adds a volume to the guest, running or not; nil if a disk of that
-	// ID is there already.
+	// ID is there already. Conflict if the guest is suspended, as for all changes
+	// of devices.
 	AttachDisk(ctx context.Context, id string, disk Disk) error
 	// DetachDisk returns when the guest has let go of the volume; nil if it is
 	// not attached or the guest is gone. Unavailable if the guest does not let go.
 	DetachDisk(ctx context.Context, id, diskID string) error
-	// ResizeDisk tells the guest that an attached volume has grown to size bytes.
+	// ResizeDisk tells the guest that an attached volume has grown to size bytes:
+	// NotFound if it is not attached.
 	ResizeDisk(ctx context.Context, id, diskID string, size int64) error
 	// AttachNIC and DetachNIC do the same for network interfaces.
 	AttachNIC(ctx context.Context, id string, nic NIC) error
@@ -181,10 +187,11 @@ type Hypervisor interface {
 	Console(ctx context.Context, id string, max int) ([]byte, error)
 	// Export reads the content of the root disk as one image without backing
 	// file, in format "qcow2" or "raw". A running guest goes on; the copy is of
-	// one moment (crash consistent). The caller closes the reader.
+	// one moment (crash consistent). The caller closes the reader. Invalid if the
+	// guest has no root of its own.
 	Export(ctx context.Context, id, format string) (io.ReadCloser, error)
-	// Resize changes vCPUs, memory and root size of a guest that is off. The root
-	// must not shrink: Invalid.
+	// Resize changes vCPUs, memory and root size of a guest that is off: Conflict
+	// if it is not. The root must not shrink: Invalid. rootGiB 0 leaves it.
 	Resize(ctx context.Context, id string, vcpus, memoryMiB, rootGiB int) error
 
 	// Close releases the driver. Guests go on running.
