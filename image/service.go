@@ -1,0 +1,160 @@
+// Package image keeps disk images: their records in the state, their content in a
+// store. It does what OpenStack's Glance does.
+//
+// A [Service] is what applications hold. Where the bytes live is a driver: see
+// package image/driver, and filestore and memstore for two of them.
+//
+// # Uploads
+//
+// Content is streamed into the store once, while it is measured and hashed, and is
+// inspected before the image becomes active: an image whose head says that it needs
+// another file of the host, or that is not what it is declared to be, is refused and
+// stays queued. A crash during an upload leaves a queued image.
+package image
+
+import (
+	"context"
+	"errors"
+
+	"github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/caller"
+	"github.com/welkin-cloud/cloud/internal/core"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/saga"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// Config of New.
+type Config struct {
+	// Store keeps the content. Required; the service closes it.
+	Store driver.Store
+	// MaxBytes is how large one image may be; 0 means 1 TiB.
+	MaxBytes int64
+	// MaxImages is how many images a project may own; 0 means 10,000.
+	MaxImages int
+}
+
+// Service is the image service of one cloud. It is safe for concurrent use.
+type Service struct {
+	core    *core.Core
+	cfg     Config
+	images  *state.Collection[Image]
+	byOwner *state.Index[Image]
+	byName  *state.Index[Image]
+	byState *state.Index[Image]
+	members *state.Collection[Member]
+	byProj  *state.Index[Member]
+	byImage *state.Index[Member]
+}
+
+// New returns a service over c, whose state is not open yet.
+func New(c *core.Core, cfg Config) (*Service, error) {
+	if cfg.Store == nil {
+		return nil, errors.New("image: Config.Store is required")
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 1 << 40
+	}
+	if cfg.MaxImages == 0 {
+		cfg.MaxImages = 10_000
+	}
+	s := &Service{core: c, cfg: cfg}
+	s.byOwner = state.NewIndex("owner", func(i *Image) []string { return []string{state.Key(i.ProjectID)} })
+	s.byName = state.NewIndex("name", func(i *Image) []string { return []string{state.Key(i.Name)} })
+	s.byState = state.NewIndex("status", func(i *Image) []string { return []string{state.Key(string(i.Status))} })
+	s.images = state.Define(c.DB, state.Spec[Image]{
+		Name: "image.images", Noun: "image",
+		Key:     func(i *Image) string { return i.ID },
+		Indexes: []*state.Index[Image]{s.byOwner, s.byName, s.byState},
+	})
+	s.byProj = state.NewIndex("project", func(m *Member) []string { return []string{state.Key(m.ProjectID)} })
+	s.byImage = state.NewIndex("image", func(m *Member) []string { return []string{state.Key(m.ImageID)} })
+	s.members = state.Define(c.DB, state.Spec[Member]{
+		Name: "image.members", Noun: "image member",
+		Key:     func(m *Member) string { return state.Key(m.ImageID, m.ProjectID) },
+		Indexes: []*state.Index[Member]{s.byProj, s.byImage},
+	})
+	c.Sagas.Define(saga.Definition{
+		Name:  purgeSaga,
+		Steps: []saga.Step{{Name: "delete content", Do: s.purge, Attempts: 100}},
+	})
+	return s, nil
+}
+
+// Start makes queued again what an upload of an earlier process left unfinished, and
+// removes content that no image owns.
+func (s *Service) Start(ctx context.Context) error {
+	r := s.core.DB.Snapshot()
+	for img := range s.images.Where(r, s.byState, string(Saving)) {
+		if err := s.abandon(ctx, img.ID, img.Upload); err != nil {
+			return fault.Wrap("image.Start", err)
+		}
+	}
+	stored, err := s.cfg.Store.List(ctx)
+	if err != nil {
+		return fault.Wrap("image.Start", err)
+	}
+	for _, id := range stored {
+		if img, err := s.images.Get(r, id); err == nil && img.Status != Queued {
+			continue
+		}
+		s.core.Log.WarnContext(ctx, "image: removing content that no image owns", "image", id)
+		if err := s.cfg.Store.Delete(ctx, id); err != nil {
+			return fault.Wrap("image.Start", err)
+		}
+	}
+	return nil
+}
+
+// Close releases the store.
+func (s *Service) Close() error { return s.cfg.Store.Close() }
+
+// StoreName is the name of the store that holds the images.
+func (s *Service) StoreName() string { return s.cfg.Store.Name() }
+
+// emit records what happened to an image, with Glance's names of notifications.
+func (s *Service) emit(ctx context.Context, tx *state.Tx, what string, i Image) {
+	who := caller.From(ctx)
+	tx.Emit(state.Event{
+		Type: "image." + what, Resource: "image", ID: i.ID,
+		ProjectID: i.ProjectID, UserID: who.UserID, RequestID: who.RequestID,
+		Time:   s.core.Clock.Now(),
+		Traits: map[string]string{"name": i.Name, "status": string(i.Status)},
+	})
+}
+
+// change alters the image in a transaction and emits an event.
+func (s *Service) change(ctx context.Context, id, event string, f func(tx *state.Tx, i *Image) error) (Image, error) {
+	var out Image
+	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		return s.images.Change(tx, id, func(i *Image) error {
+			if err := f(tx, i); err != nil {
+				return err
+			}
+			i.UpdatedAt = s.core.Clock.Now()
+			out = *i
+			s.emit(ctx, tx, event, *i)
+			return nil
+		})
+	})
+	return out, err
+}
+
+// purgeSaga removes the content of a deleted image.
+const purgeSaga = "image.purge"
+
+type purgeParams struct {
+	ID string `json:"id"`
+}
+
+func (s *Service) purge(ctx context.Context, r *saga.Run) error {
+	var p purgeParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	err := s.cfg.Store.Delete(ctx, p.ID)
+	if err != nil && fault.Of(err) == fault.Internal {
+		return fault.New(fault.Unavailable, "the image store did not delete the content").Because(err)
+	}
+	return err
+}
