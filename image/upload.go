@@ -9,8 +9,8 @@ import (
 	"io"
 
 	"github.com/welkin-cloud/cloud/image/driver"
-	"github.com/welkin-cloud/cloud/image/inspect"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/inspect"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 

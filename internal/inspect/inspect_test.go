@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/welkin-cloud/cloud/image/inspect"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/inspect"
 )
 
 // header builds the head of a version 3 qcow2 of 1 GiB.
