@@ -8,7 +8,7 @@ type Row struct {
 	Key        string
 	Version    int    // the version of the document's Go type, from Define
 	Revision   uint64 // the revision that wrote it
-	Doc        []byte // JSON; nil in a ChangeSet means deleted
+	Doc        []byte // JSON, owned by who receives it; nil in a ChangeSet means deleted
 }
 
 // ChangeSet is what one transaction changed. Revisions have no gaps.
