@@ -1,60 +1,102 @@
 // Package policy decides who may do what: oslo.policy's rule language over the
 // secure-RBAC defaults of the imitated services, with a user's overrides.
+//
+// A rule is a named check string, such as "role:admin or project_id:%(project_id)s".
+// [New] compiles the rules of all services once, and refuses what it cannot be sure
+// of: a rule that refers to one that does not exist, to itself, or to a credential
+// that no token has. [Enforcer.Check] then only runs closures.
 package policy
 
-// Principal is who is asking: what a valid token says. It is read-only.
-type Principal struct {
-	UserID         string
-	UserName       string
-	UserDomainID   string
-	UserDomainName string
-	// One scope at most: a project, a domain, or the system; none is unscoped.
-	ProjectID         string
-	ProjectName       string
-	ProjectDomainID   string
-	ProjectDomainName string
-	DomainID          string
-	DomainName        string
-	System            bool
-	Roles             []string // names, implied ones included
-	RoleIDs           []string
-	TokenID           string     // the audit id of the token, never the token itself
-	Service           *Principal // the calling service, from X-Service-Token
-}
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
-// HasRole reports whether the principal has the role, by name.
-func (p *Principal) HasRole(name string) bool {
-	for _, r := range p.Roles {
-		if r == name {
-			return true
-		}
-	}
-	return false
-}
-
-// IsAdmin reports whether the principal has the admin role in any scope.
-func (p *Principal) IsAdmin() bool { return p.HasRole("admin") }
-
-// Target is what is asked for: attributes of the resource by the names that the
-// rules use, such as "project_id", "user_id", "target.user.domain_id".
-type Target map[string]string
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
 
 // Enforcer evaluates rules. It is safe for concurrent use.
-type Enforcer struct{}
+type Enforcer struct {
+	services  map[string]*ruleset
+	anonymous *Principal // stands for a caller without a token
+}
 
 // New returns an enforcer with the built-in defaults of all services, overridden
 // by overrides: service ("compute", "network", …) to rule name to check string.
-func New(overrides map[string]map[string]string) (*Enforcer, error) { panic("stub") }
+// An override may also add rules, for others to refer to.
+func New(overrides map[string]map[string]string) (*Enforcer, error) {
+	e := &Enforcer{services: map[string]*ruleset{}, anonymous: &Principal{}}
+	for _, service := range Services() {
+		set, err := newRuleset(service, defaultRules(service), overrides[service])
+		if err != nil {
+			return nil, fmt.Errorf("policy of %s: %w", service, err)
+		}
+		e.services[service] = set
+	}
+	for _, service := range slices.Sorted(maps.Keys(overrides)) {
+		if e.services[service] == nil {
+			return nil, fault.New(fault.Invalid, "policy: there is no service %q", service)
+		}
+	}
+	return e, nil
+}
 
 // Check reports whether p may do what the service's rule guards, on target:
-// nil, or a fault.Forbidden that names the rule. An unknown rule is refused.
-func (e *Enforcer) Check(service, rule string, p *Principal, target Target) error { panic("stub") }
+// nil, or a fault.Forbidden that names the rule. An unknown rule is refused. A nil
+// p is a caller without a token.
+func (e *Enforcer) Check(service, rule string, p *Principal, target Target) error {
+	if e.Allowed(service, rule, p, target) {
+		return nil
+	}
+	return (&fault.Error{
+		Kind:    fault.Forbidden,
+		Code:    "PolicyNotAuthorized",
+		Message: "The policy rule " + rule + " does not allow this.",
+	}).Because(&Denied{Service: service, Rule: rule})
+}
 
 // Allowed is Check as a boolean, for rules that only widen an answer (such as
 // "may list all projects" or "may see host names").
 func (e *Enforcer) Allowed(service, rule string, p *Principal, target Target) bool {
-	return e.Check(service, rule, p, target) == nil
+	set := e.services[service]
+	if set == nil {
+		return false
+	}
+	check := set.checks[rule]
+	if check == nil {
+		return false
+	}
+	if p == nil {
+		p = e.anonymous
+	}
+	return check(p, target)
 }
 
 // Has reports whether the service has a rule of that name.
-func (e *Enforcer) Has(service, rule string) bool { panic("stub") }
+func (e *Enforcer) Has(service, rule string) bool {
+	set := e.services[service]
+	return set != nil && set.checks[rule] != nil
+}
+
+// Rules lists the rules of a service as they are in force, sorted by name; nil if
+// there is no such service.
+func (e *Enforcer) Rules(service string) []Rule {
+	set := e.services[service]
+	if set == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(set.rules), func(a, b Rule) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+// Denied is the cause of the error that Check returns: which rule said no. Dialects
+// take from it the words of their service.
+type Denied struct {
+	Service string
+	Rule    string
+}
+
+// Error names the rule.
+func (d *Denied) Error() string { return "rule " + d.Service + " " + d.Rule + " is not met" }

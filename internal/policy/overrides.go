@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
+
+// maxFile bounds the size of a file of overrides.
+const maxFile = 1 << 20
+
+// LoadOverrides reads what a user has changed: a file for each service in dir,
+// named SERVICE.yaml, SERVICE.yml or SERVICE.json, a mapping of rule names to check
+// strings. A missing file overrides nothing. Besides strings it understands the old
+// form of lists: [["role:admin"], ["role:member", "user_id:%(user_id)s"]] is an
+// "or" of "and".
+func LoadOverrides(dir string) (map[string]map[string]string, error) {
+	overrides := map[string]map[string]string{}
+	for _, service := range Services() {
+		for _, ext := range []string{".yaml", ".yml", ".json"} {
+			path := filepath.Join(dir, service+ext)
+			data, err := readFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("policy: %w", err)
+			}
+			if overrides[service] != nil {
+				return nil, fault.New(fault.Invalid, "policy: %s has two files of overrides in %s", service, dir)
+			}
+			if overrides[service], err = parseOverrides(data); err != nil {
+				return nil, fault.New(fault.Invalid, "policy: %s: %v", path, err)
+			}
+		}
+	}
+	return overrides, nil
+}
+
+// readFile reads a file of bounded size.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return data, err
+}
+
+// parseOverrides reads a mapping of rules in YAML, of which JSON is a part.
+func parseOverrides(data []byte) (map[string]string, error) {
+	var raw map[string]any
+	if err := yaml.Unmarshal(data, &raw); err != nil {
+		return nil, err
+	}
+	rules := make(map[string]string, len(raw))
+	for name, value := range raw {
+		text, err := checkString(value)
+		if err != nil {
+			return nil, fmt.Errorf("rule %q: %w", name, err)
+		}
+		rules[name] = text
+	}
+	return rules, nil
+}
+
+// checkString makes a check string of a rule's value in a file.
+func checkString(value any) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case []any:
+		alternatives := make([]string, len(v))
+		for i, a := range v {
+			text, err := conjunction(a)
+			if err != nil {
+				return "", err
+			}
+			alternatives[i] = text
+		}
+		return strings.Join(alternatives, " or "), nil
+	}
+	return "", fmt.Errorf("a check is a string or a list, not %v", value)
+}
+
+// conjunction makes the "and" of an inner list; a single string is itself.
+func conjunction(value any) (string, error) {
+	if text, ok := value.(string); ok {
+		return "(" + text + ")", nil
+	}
+	list, ok := value.([]any)
+	if !ok || len(list) == 0 {
+		return "", fmt.Errorf("an alternative is a string or a list of strings, not %v", value)
+	}
+	terms := make([]string, len(list))
+	for i, t := range list {
+		text, ok := t.(string)
+		if !ok {
+			return "", fmt.Errorf("a term is a string, not %v", t)
+		}
+		terms[i] = "(" + text + ")"
+	}
+	return "(" + strings.Join(terms, " and ") + ")", nil
+}

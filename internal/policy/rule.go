@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"embed"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
+
+// Rule is one named rule of a service.
+type Rule struct {
+	Name  string
+	Check string // its check string, overridden or not
+	// Scopes are the token scopes that the rule is meant for: "system", "domain",
+	// "project". Empty for building blocks. They are recorded, not enforced.
+	Scopes []string
+	// Operations are the requests that the rule guards, as the source writes them:
+	// "GET /servers". Empty for building blocks.
+	Operations []string
+	Overridden bool
+}
+
+//go:embed defaults/*.tsv
+var defaults embed.FS
+
+// Services lists the services that have a policy.
+func Services() []string {
+	return []string{"compute", "identity", "image", "network", "placement", "volume"}
+}
+
+// defaultRules reads the embedded rules of a service: a line each of name, check
+// string, scopes and operations, parted by tabs, with "-" for nothing.
+func defaultRules(service string) map[string]Rule {
+	data, err := defaults.ReadFile("defaults/" + service + ".tsv")
+	if err != nil {
+		panic("policy: no defaults of " + service) // a bug: they are embedded
+	}
+	rules := make(map[string]Rule, 256)
+	for line := range strings.Lines(string(data)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		check, rest, _ := strings.Cut(rest, "\t")
+		scopes, operations, _ := strings.Cut(rest, "\t")
+		rules[name] = Rule{
+			Name: name, Check: check,
+			Scopes: fields(scopes, "/"), Operations: fields(operations, "; "),
+		}
+	}
+	return rules
+}
+
+// fields splits a column of the embedded data.
+func fields(column, separator string) []string {
+	if column == "-" || column == "" {
+		return nil
+	}
+	return strings.Split(column, separator)
+}
+
+// ruleset is the compiled policy of one service.
+type ruleset struct {
+	rules  map[string]Rule
+	checks map[string]check
+	// byText shares the closures of rules that say the same, which most do.
+	byText map[string]check
+	// open are the rules being compiled, outermost first, to find cycles.
+	open []string
+}
+
+// newRuleset compiles the rules of a service after laying the overrides over them.
+func newRuleset(service string, rules map[string]Rule, overrides map[string]string) (*ruleset, error) {
+	for name, text := range overrides {
+		r := rules[name]
+		r.Name, r.Check, r.Overridden = name, text, true
+		rules[name] = r
+	}
+	s := &ruleset{
+		rules:  rules,
+		checks: make(map[string]check, len(rules)),
+		byText: map[string]check{},
+	}
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		if _, err := s.compileRule(name); err != nil {
+			return nil, err
+		}
+	}
+	s.byText, s.open = nil, nil
+	return s, nil
+}
+
+// compileRule compiles the named rule, and first those that it refers to.
+func (s *ruleset) compileRule(name string) (check, error) {
+	if c := s.checks[name]; c != nil {
+		return c, nil
+	}
+	r, ok := s.rules[name]
+	if !ok {
+		return nil, fault.New(fault.Invalid, "there is no rule %q", name)
+	}
+	if c := s.byText[r.Check]; c != nil {
+		s.checks[name] = c
+		return c, nil
+	}
+	if slices.Contains(s.open, name) {
+		cycle := strings.Join(append(s.open, name), " → ")
+		return nil, fault.New(fault.Invalid, "rules refer to each other in a circle: %s", cycle)
+	}
+	s.open = append(s.open, name)
+	defer func() { s.open = s.open[:len(s.open)-1] }()
+	expr, err := Parse(r.Check)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "rule %q: %s", name, fault.Public(err))
+	}
+	c, err := s.compile(expr)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "rule %q: %s", name, fault.Public(err))
+	}
+	s.checks[name], s.byText[r.Check] = c, c
+	return c, nil
+}
