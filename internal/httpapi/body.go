@@ -1,0 +1,150 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
+
+// negotiate settles the microversion and says so in the answer.
+func (x *exchange) negotiate() error {
+	m := x.api.Microversions
+	if m == nil {
+		return nil
+	}
+	v, err := m.negotiate(x.http.Header)
+	if err != nil {
+		return err
+	}
+	x.request.Version = v
+	m.echo(x.w.Header(), v)
+	return nil
+}
+
+// choose picks among an endpoint's routes by microversion and, where there are
+// actions, by the one key of the body; then it reads and validates the body.
+func (x *exchange) choose(e *endpoint) (*boundRoute, error) {
+	var action string
+	var body any
+	if e.acts {
+		var err error
+		if body, err = x.readJSON(); err != nil {
+			return nil, err
+		}
+		if action, err = actionOf(body); err != nil {
+			return nil, err
+		}
+	}
+	route, known := e.choose(x.request.Version, action)
+	switch {
+	case route == nil && e.acts:
+		return nil, &actionError{action}
+	case route == nil && known:
+		return nil, &versionNotFound{x.request.Version}
+	case route == nil:
+		return nil, errNoRoute
+	}
+	schema := route.schemaAt(x.request.Version)
+	if schema == nil {
+		return route, nil
+	}
+	if !e.acts {
+		var err error
+		if body, err = x.readJSON(); err != nil {
+			return nil, err
+		}
+	}
+	return route, schema.validate(body)
+}
+
+// schemaAt gives the schema that holds at a version, or nil.
+func (r *boundRoute) schemaAt(v Version) *boundSchema {
+	for i := range r.schemas {
+		min := r.schemas[i].min
+		if v == (Version{}) || v.AtLeast(min.Major, min.Minor) {
+			return &r.schemas[i]
+		}
+	}
+	return nil
+}
+
+// actionOf gives the key of an action's body.
+func actionOf(body any) (string, error) {
+	object, ok := body.(map[string]any)
+	switch {
+	case !ok || len(object) == 0:
+		return "", &malformedBody{"the body holds no action"}
+	case len(object) > 1:
+		return "", &malformedBody{"too many body keys"}
+	}
+	return slices.Collect(maps.Keys(object))[0], nil
+}
+
+// readJSON reads, bounds and parses the body.
+func (x *exchange) readJSON() (any, error) {
+	if err := checkContentType(x.http.Header.Get("Content-Type")); err != nil {
+		return nil, err
+	}
+	body, err := x.readBody()
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 {
+		return nil, &malformedBody{"the body is empty"}
+	}
+	v, err := parseJSON(body)
+	if err != nil {
+		return nil, err
+	}
+	x.request.body = body
+	return v, nil
+}
+
+// readBody reads the body into memory if it is not over the limit.
+func (x *exchange) readBody() ([]byte, error) {
+	limit := x.api.MaxBody
+	if x.http.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	if n := x.http.ContentLength; n > 0 {
+		body := make([]byte, n)
+		_, err := io.ReadFull(x.http.Body, body)
+		return body, readFault(err)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.http.Body, limit))
+	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
+		return nil, tooLarge(limit)
+	}
+	return body, readFault(err)
+}
+
+// readFault classifies what went wrong while a body was read: it is the client's.
+func readFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Invalid, "The request body could not be read.").Because(err)
+}
+
+// tooLarge is the error of a body over the limit.
+func tooLarge(limit int64) error {
+	return fault.New(fault.TooLarge, "The request body is larger than %d bytes.", limit)
+}
+
+// checkContentType refuses what does not claim to be JSON; saying nothing is fine.
+func checkContentType(header string) error {
+	if header == "" || header == jsonType {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(header)
+	if err != nil || !strings.Contains(media, "json") {
+		return errMediaType
+	}
+	return nil
+}
