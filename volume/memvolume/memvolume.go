@@ -1,0 +1,409 @@
+// Package memvolume keeps volumes in memory: the fake of the volume backends. It
+// passes the same conformance suite as real ones; faults can be set.
+//
+// Content is kept only where somebody wrote some, so thousands of empty volumes cost
+// little.
+package memvolume
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/welkin-cloud/cloud/internal/blockio"
+	"github.com/welkin-cloud/cloud/internal/inspect"
+	"github.com/welkin-cloud/cloud/volume/driver"
+)
+
+// Config of New.
+type Config struct {
+	Name        string // default "memory"
+	CapacityGiB int    // of all volumes together; default 1,000,000
+	// Fault, if not nil, is asked before each operation ("Create", "Connect", …)
+	// with the id that it is about; an error from it is the operation's.
+	Fault func(op, id string) error
+}
+
+// Backend is a driver.Backend in memory.
+type Backend struct {
+	mu        sync.Mutex
+	cfg       Config
+	volumes   map[string]*disk
+	snapshots map[string]*snapshot
+	connected map[string]map[string]bool // volume to hosts
+}
+
+// disk is the content of a volume: what was written from its start; the rest is zeros.
+type disk struct {
+	gib  int
+	data []byte // never changed in place: clones share it
+}
+
+type snapshot struct {
+	disk
+	volumeID string
+}
+
+var _ driver.Backend = (*Backend)(nil)
+
+// New returns an empty backend.
+func New(cfg Config) *Backend {
+	if cfg.Name == "" {
+		cfg.Name = "memory"
+	}
+	if cfg.CapacityGiB == 0 {
+		cfg.CapacityGiB = 1_000_000
+	}
+	return &Backend{
+		cfg: cfg, volumes: map[string]*disk{}, snapshots: map[string]*snapshot{},
+		connected: map[string]map[string]bool{},
+	}
+}
+
+// SetFault replaces Config.Fault; nil means no fault.
+func (b *Backend) SetFault(f func(op, id string) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cfg.Fault = f
+}
+
+// Connected lists the hosts that a volume is connected to, sorted.
+func (b *Backend) Connected(id string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.connected[id]))
+}
+
+// enter asks for a fault and takes the lock; the caller unlocks unless it fails.
+func (b *Backend) enter(op, id string) error {
+	b.mu.Lock()
+	if f := b.cfg.Fault; f != nil {
+		b.mu.Unlock()
+		if err := f(op, id); err != nil {
+			return err
+		}
+		b.mu.Lock()
+	}
+	return nil
+}
+
+// Info describes the backend.
+func (b *Backend) Info(context.Context) (driver.Info, error) {
+	return driver.Info{Name: b.cfg.Name, Vendor: "Welkin", Protocol: "memory", Version: "1"}, nil
+}
+
+// Close does nothing.
+func (b *Backend) Close() error { return nil }
+
+// Capacity is the configured one less what volumes take.
+func (b *Backend) Capacity(context.Context) (driver.Capacity, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return driver.Capacity{TotalGiB: b.cfg.CapacityGiB, FreeGiB: b.cfg.CapacityGiB - b.used()}, nil
+}
+
+func (b *Backend) used() int {
+	n := 0
+	for _, d := range b.volumes {
+		n += d.gib
+	}
+	return n
+}
+
+// add makes a volume with content, under the lock.
+func (b *Backend) add(id string, gib int, data []byte) error {
+	if old, ok := b.volumes[id]; ok {
+		if old.gib != gib {
+			return driver.Errorf(driver.Conflict, "volume %s exists with another size", id)
+		}
+		return nil
+	}
+	if b.used()+gib > b.cfg.CapacityGiB {
+		return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
+	}
+	b.volumes[id] = &disk{gib, data}
+	return nil
+}
+
+// Create makes an empty volume.
+func (b *Backend) Create(_ context.Context, id string, gib int) error {
+	if err := b.enter("Create", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	return b.add(id, gib, nil)
+}
+
+// Clone copies a volume.
+func (b *Backend) Clone(_ context.Context, id string, gib int, sourceID string) error {
+	if err := b.enter("Clone", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	src, ok := b.volumes[sourceID]
+	if !ok {
+		return driver.Errorf(driver.NotFound, "volume %s is not stored", sourceID)
+	}
+	return b.derive(id, gib, src)
+}
+
+// Restore copies a snapshot.
+func (b *Backend) Restore(_ context.Context, id string, gib int, snapshotID string) error {
+	if err := b.enter("Restore", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	src, ok := b.snapshots[snapshotID]
+	if !ok {
+		return driver.Errorf(driver.NotFound, "snapshot %s is not stored", snapshotID)
+	}
+	return b.derive(id, gib, &src.disk)
+}
+
+func (b *Backend) derive(id string, gib int, src *disk) error {
+	if gib < src.gib {
+		return driver.Errorf(driver.Invalid, "%d GiB are less than the source's %d", gib, src.gib)
+	}
+	return b.add(id, gib, src.data)
+}
+
+// Import makes a volume from an image. Of a qcow2 only the size is understood: its
+// content reads back as zeros.
+func (b *Backend) Import(ctx context.Context, id string, gib int, format string, content io.Reader) error {
+	data, n, err := readAll(ctx, content, int64(gib)*driver.GiB)
+	if err != nil {
+		return err
+	}
+	info, err := inspect.Image(format, padded(data), n)
+	if err != nil {
+		return err
+	}
+	if info.VirtualSize > int64(gib)*driver.GiB {
+		return driver.Errorf(driver.Invalid, "the image's disk does not fit into %d GiB", gib)
+	}
+	if format != "raw" {
+		data = nil
+	}
+	if err := b.enter("Import", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	return b.add(id, gib, data)
+}
+
+// readAll reads content up to limit bytes. It returns how long it was, and the data
+// without the zeros at its end, which need not be kept.
+func readAll(ctx context.Context, content io.Reader, limit int64) (data []byte, n int64, err error) {
+	err = blockio.Each(ctx, content, func(at int64, p []byte) error {
+		n = at + int64(len(p))
+		if n > limit {
+			return driver.Errorf(driver.Invalid, "the content is larger than the volume")
+		}
+		if p = bytes.TrimRight(p, "\x00"); len(p) > 0 {
+			data = append(data, make([]byte, at-int64(len(data)))...)
+			data = append(data, p...)
+		}
+		return nil
+	})
+	return data, n, err
+}
+
+// Export reads a volume: raw, or as an empty qcow2 of its size.
+func (b *Backend) Export(_ context.Context, id, format string) (io.ReadCloser, error) {
+	if err := b.enter("Export", id); err != nil {
+		return nil, err
+	}
+	defer b.mu.Unlock()
+	d, ok := b.volumes[id]
+	if !ok {
+		return nil, driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+	}
+	size := int64(d.gib) * driver.GiB
+	switch format {
+	case "raw":
+		tail := io.LimitReader(zeros{}, size-int64(len(d.data)))
+		return io.NopCloser(io.MultiReader(bytes.NewReader(d.data), tail)), nil
+	case "qcow2":
+		return io.NopCloser(bytes.NewReader(emptyQcow2(size))), nil
+	}
+	return nil, driver.Errorf(driver.Unsupported, "format %s cannot be exported", format)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// emptyQcow2 is a valid image of a disk of zeros: a header, a refcount table with one
+// block, and an L1 table without entries.
+func emptyQcow2(size int64) []byte {
+	const cluster = 64 << 10
+	be := binary.BigEndian
+	entries := (size + 512<<20 - 1) / (512 << 20)
+	b := make([]byte, 4*cluster)
+	copy(b, "QFI\xfb")
+	be.PutUint32(b[4:], 3)
+	be.PutUint32(b[20:], 16)
+	be.PutUint64(b[24:], uint64(size))
+	be.PutUint32(b[36:], uint32(entries))
+	be.PutUint64(b[40:], 3*cluster)
+	be.PutUint64(b[48:], cluster)
+	be.PutUint32(b[56:], 1)
+	be.PutUint32(b[96:], 4)
+	be.PutUint32(b[100:], 104)
+	be.PutUint64(b[cluster:], 2*cluster)
+	for i := range 4 {
+		be.PutUint16(b[2*cluster+2*i:], 1)
+	}
+	return b
+}
+
+// Overwrite replaces content from the start.
+func (b *Backend) Overwrite(ctx context.Context, id string, content io.Reader) error {
+	if err := b.enter("Overwrite", id); err != nil {
+		return err
+	}
+	d, ok := b.volumes[id]
+	b.mu.Unlock()
+	if !ok {
+		return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+	}
+	data, n, err := readAll(ctx, content, int64(d.gib)*driver.GiB)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if int64(len(d.data)) > n {
+		data = append(data, make([]byte, n-int64(len(data)))...)
+		data = append(data, d.data[n:]...)
+	}
+	d.data = data
+	return nil
+}
+
+// padded reads as data followed by zeros.
+type padded []byte
+
+func (d padded) ReadAt(p []byte, at int64) (int, error) {
+	clear(p)
+	if at < int64(len(d)) {
+		copy(p, d[at:])
+	}
+	return len(p), nil
+}
+
+// Extend grows a volume.
+func (b *Backend) Extend(_ context.Context, id string, gib int) error {
+	if err := b.enter("Extend", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	d, ok := b.volumes[id]
+	switch {
+	case !ok:
+		return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+	case gib < d.gib:
+		return driver.Errorf(driver.Invalid, "a volume cannot shrink")
+	case b.used()+gib-d.gib > b.cfg.CapacityGiB:
+		return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
+	}
+	d.gib = gib
+	return nil
+}
+
+// Delete removes a volume.
+func (b *Backend) Delete(_ context.Context, id string) error {
+	if err := b.enter("Delete", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	for _, s := range b.snapshots {
+		if s.volumeID == id {
+			return driver.Errorf(driver.Conflict, "volume %s has snapshots", id)
+		}
+	}
+	delete(b.volumes, id)
+	delete(b.connected, id)
+	return nil
+}
+
+// Snapshot keeps the content of a volume.
+func (b *Backend) Snapshot(_ context.Context, volumeID, snapshotID string) error {
+	if err := b.enter("Snapshot", snapshotID); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	d, ok := b.volumes[volumeID]
+	if !ok {
+		return driver.Errorf(driver.NotFound, "volume %s is not stored", volumeID)
+	}
+	if _, ok := b.snapshots[snapshotID]; !ok {
+		b.snapshots[snapshotID] = &snapshot{disk{d.gib, d.data}, volumeID}
+	}
+	return nil
+}
+
+// DeleteSnapshot removes a snapshot.
+func (b *Backend) DeleteSnapshot(_ context.Context, id string) error {
+	if err := b.enter("DeleteSnapshot", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	delete(b.snapshots, id)
+	return nil
+}
+
+// Connect readies a volume for a host.
+func (b *Backend) Connect(_ context.Context, id, host string) (driver.Connection, error) {
+	if err := b.enter("Connect", id); err != nil {
+		return driver.Connection{}, err
+	}
+	defer b.mu.Unlock()
+	if _, ok := b.volumes[id]; !ok {
+		return driver.Connection{}, driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+	}
+	if b.connected[id] == nil {
+		b.connected[id] = map[string]bool{}
+	}
+	b.connected[id][host] = true
+	return driver.Connection{Type: "file", Path: "/memory/" + id, Format: "raw"}, nil
+}
+
+// Disconnect ends the use of a volume on a host.
+func (b *Backend) Disconnect(_ context.Context, id, host string) error {
+	if err := b.enter("Disconnect", id); err != nil {
+		return err
+	}
+	defer b.mu.Unlock()
+	delete(b.connected[id], host)
+	return nil
+}
+
+// Volumes lists the volumes by id.
+func (b *Backend) Volumes(context.Context) ([]driver.Volume, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]driver.Volume, 0, len(b.volumes))
+	for _, id := range slices.Sorted(maps.Keys(b.volumes)) {
+		list = append(list, driver.Volume{ID: id, SizeGiB: b.volumes[id].gib})
+	}
+	return list, nil
+}
+
+// Snapshots lists the snapshots by id.
+func (b *Backend) Snapshots(context.Context) ([]driver.Snapshot, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]driver.Snapshot, 0, len(b.snapshots))
+	for _, id := range slices.Sorted(maps.Keys(b.snapshots)) {
+		list = append(list, driver.Snapshot{ID: id, VolumeID: b.snapshots[id].volumeID})
+	}
+	return list, nil
+}
