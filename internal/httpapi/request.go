@@ -20,6 +20,7 @@ type Request struct {
 	Policy    *policy.Enforcer
 	Service   string // of the API, for Policy.Check
 	BaseURL   string // how the client reaches the mount point: "http://host:port/compute", no final slash
+	path      string // below the mount point, as it was sent
 	body      []byte
 	vars      []value
 	query     url.Values

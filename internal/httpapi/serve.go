@@ -41,7 +41,7 @@ func (s *server) serveBelow(w http.ResponseWriter, r *http.Request, prefix, path
 		server: s, w: w, http: r, prefix: prefix, path: path,
 		escaped: r.URL.RawPath != "" || strings.Contains(path, "%"),
 	}
-	x.request = Request{HTTP: r, ID: "req-" + s.opts.IDs.UUID(), Policy: s.opts.Policy, Service: s.api.Service}
+	x.request = Request{HTTP: r, ID: "req-" + s.opts.IDs.UUID(), Policy: s.opts.Policy, Service: s.api.Service, path: path}
 	start := s.opts.Clock.Now()
 	x.stamp()
 	defer x.log(start)
