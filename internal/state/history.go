@@ -15,15 +15,19 @@ type record struct {
 
 // history is the recent commits: those after first, up to last.
 type history struct {
-	ring        []*record
+	size        int
+	ring        []*record // made when first needed: a fork costs nothing
 	first, last uint64
 }
 
 func newHistory(size int, revision uint64) history {
-	return history{ring: make([]*record, size), first: revision, last: revision}
+	return history{size: size, first: revision, last: revision}
 }
 
 func (h *history) add(r *record) {
+	if h.ring == nil {
+		h.ring = make([]*record, h.size)
+	}
 	h.last = r.Revision
 	*h.slot(r.Revision) = r
 	if kept := uint64(len(h.ring)); h.last-h.first > kept {
