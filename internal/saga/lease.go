@@ -1,0 +1,142 @@
+package saga
+
+import (
+	"context"
+	"time"
+
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// controller is the stored sign of life of an engine. A saga whose owner has none,
+// or one that is over, is an orphan.
+type controller struct {
+	ID         string    `json:"id"`
+	Session    string    `json:"session"` // which run of the controller
+	LeaseUntil time.Time `json:"leaseUntil"`
+}
+
+// adoptBatch is how many orphans are taken in one transaction.
+const adoptBatch = 100
+
+// takeLease claims the controller's id for this engine.
+func (e *Engine) takeLease(ctx context.Context) error {
+	return e.db.Update(ctx, func(tx *state.Tx) error {
+		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, e.clock.Now().Add(e.cfg.Lease)})
+	})
+}
+
+// releaseLease lets other controllers take this one's sagas at once. Without it
+// they wait for the end of the lease.
+func (e *Engine) releaseLease() {
+	err := e.db.Update(context.WithoutCancel(e.life), func(tx *state.Tx) error {
+		c, err := e.controllers.Get(tx, e.cfg.Controller)
+		if err != nil || c.Session != e.session {
+			return nil
+		}
+		return e.controllers.Delete(tx, e.cfg.Controller)
+	})
+	if err != nil {
+		e.log.Info("the controller's lease was not released", "controller", e.cfg.Controller, "error", err)
+	}
+}
+
+func (e *Engine) heartbeatLater() {
+	e.alarm("heartbeat", e.clock.Now().Add(e.cfg.Lease/3), e.heartbeat)
+}
+
+// heartbeat renews the lease, takes orphans, and looks for sagas that were missed.
+func (e *Engine) heartbeat() {
+	displaced := false
+	err := e.db.Update(e.life, func(tx *state.Tx) error {
+		c, err := e.controllers.Get(tx, e.cfg.Controller)
+		if displaced = err == nil && c.Session != e.session; displaced {
+			return nil
+		}
+		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, e.clock.Now().Add(e.cfg.Lease)})
+	})
+	switch {
+	case displaced:
+		e.log.Error("another process works under this controller's id: this one stops", "controller", e.cfg.Controller)
+		e.end()
+		return
+	case err != nil && e.life.Err() == nil:
+		e.log.Warn("the controller's lease was not renewed", "controller", e.cfg.Controller, "error", err)
+	case err == nil:
+		e.adoptOrphans()
+		e.scan()
+	}
+	e.heartbeatLater()
+}
+
+// alive reports whether a controller has a good lease.
+func (e *Engine) alive(r state.Reader, id string) bool {
+	if id == e.cfg.Controller {
+		return true
+	}
+	c, err := e.controllers.Get(r, id)
+	return err == nil && c.LeaseUntil.After(e.clock.Now())
+}
+
+// adoptOrphans takes the sagas of controllers that are no more.
+func (e *Engine) adoptOrphans() {
+	snapshot := e.db.Snapshot()
+	alive := map[string]bool{}
+	var orphans []string
+	for s := range e.sagas.Where(snapshot, e.active) {
+		if _, known := alive[s.Owner]; !known {
+			alive[s.Owner] = e.alive(snapshot, s.Owner)
+		}
+		if !alive[s.Owner] {
+			orphans = append(orphans, s.ID)
+		}
+	}
+	for len(orphans) > 0 && e.life.Err() == nil {
+		n := min(len(orphans), adoptBatch)
+		if err := e.db.Update(e.life, func(tx *state.Tx) error { return e.adopt(tx, orphans[:n]) }); err != nil {
+			e.log.Warn("orphaned sagas were not taken", "error", err)
+			return
+		}
+		orphans = orphans[n:]
+	}
+	e.buryControllers(snapshot)
+}
+
+// adopt makes this controller the owner of those sagas that are still orphans.
+func (e *Engine) adopt(tx *state.Tx, orphans []string) error {
+	for _, id := range orphans {
+		s, err := e.sagas.Get(tx, id)
+		if err != nil || s.Status.Terminal() || e.alive(tx, s.Owner) {
+			continue
+		}
+		from := s.Owner
+		s.Owner = e.cfg.Controller
+		if err := e.sagas.Put(tx, s); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() {
+			e.logger(&s).Info("an orphaned saga was taken", "from", from)
+			if s.Status != Pending {
+				e.enqueue(s.ID)
+			}
+		})
+	}
+	return nil
+}
+
+// buryControllers removes the leases that are over.
+func (e *Engine) buryControllers(r state.Reader) {
+	for c := range e.controllers.All(r) {
+		if e.alive(r, c.ID) {
+			continue
+		}
+		err := e.db.Update(e.life, func(tx *state.Tx) error {
+			if !e.controllers.Has(tx, c.ID) || e.alive(tx, c.ID) {
+				return nil
+			}
+			return e.controllers.Delete(tx, c.ID)
+		})
+		if err != nil {
+			return // the next heartbeat tries again
+		}
+	}
+}
