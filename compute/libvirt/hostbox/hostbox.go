@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +26,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
+
+	"github.com/welkin-cloud/cloud/internal/unixsock"
 )
 
 // Config says where a box lives.
@@ -51,7 +52,6 @@ type Box struct {
 const (
 	startTimeout = 20 * time.Second
 	checkEvery   = 300 * time.Millisecond
-	maxSocket    = 107 // bytes of a unix socket's path
 )
 
 // folders maps folders of the box to where its processes see them.
@@ -99,7 +99,7 @@ func Start(ctx context.Context, cfg Config) (*Box, error) {
 }
 
 // Socket returns libvirtd's unix socket as seen from outside the box. It may be
-// longer than the kernel allows: dial it with [Dial].
+// longer than the kernel allows: dial it with package unixsock.
 func (b *Box) Socket() string { return filepath.Join(b.cfg.Dir, "run", "libvirt-sock") }
 
 // Namespace returns the name of the network namespace that guests' taps are in.
@@ -241,7 +241,7 @@ func (b *Box) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		conn, err := Dial(ctx, b.Socket())
+		conn, err := unixsock.Dial(ctx, b.Socket())
 		if err == nil {
 			return conn.Close()
 		}
@@ -313,21 +313,6 @@ func (b *Box) supervise(ctx context.Context) {
 			b.cfg.Log.ErrorContext(ctx, "a host's libvirtd cannot be started", "host", b.cfg.Hostname, "error", err)
 		}
 	}
-}
-
-// Dial connects to a unix socket, also to one whose path is longer than the kernel
-// allows.
-func Dial(ctx context.Context, path string) (net.Conn, error) {
-	var d net.Dialer
-	if len(path) <= maxSocket {
-		return d.DialContext(ctx, "unix", path)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
 func namespaceExists(name string) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/welkin-cloud/cloud/compute/libvirt/hostbox"
+	"github.com/welkin-cloud/cloud/internal/unixsock"
 )
 
 // start starts a box that ends with the test.
@@ -91,7 +92,7 @@ func TestLongFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 30))
 	b := start(t, dir)
 	require.Greater(t, len(b.Socket()), 108)
-	conn, err := hostbox.Dial(t.Context(), b.Socket())
+	conn, err := unixsock.Dial(t.Context(), b.Socket())
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 }
