@@ -9,7 +9,10 @@ import (
 // host as the client, or the proxy nearest to it, says, and the path that a proxy
 // took off.
 func origin(r *http.Request) string {
-	scheme, host := "http", r.Host
+	scheme, host := "http", "localhost"
+	if validHost(r.Host) {
+		host = r.Host
+	}
 	if r.TLS != nil {
 		scheme = "https"
 	}

@@ -18,6 +18,7 @@ type server struct {
 	opts   Options
 	words  *words
 	root   node
+	routes []*boundRoute
 	prefix []string // segments of ProjectPrefix
 	// buffers are reused for the bodies of answers.
 	buffers sync.Pool
@@ -27,7 +28,7 @@ type server struct {
 func (s *server) build() {
 	s.prefix = splitPath(s.api.ProjectPrefix)
 	s.buffers.New = newJSONBuffer
-	compiler := newSchemas(s.api.Service)
+	compiler := newSchemas()
 	for i := range s.api.Routes {
 		r := &s.api.Routes[i]
 		s.checkRoute(r)
@@ -42,13 +43,14 @@ func (s *server) build() {
 		}
 		bound := &boundRoute{Route: r}
 		for _, schema := range r.Body {
-			compiled, err := compiler.compile(schema)
+			compiled, err := compiler.bind(schema)
 			if err != nil {
 				s.bug(r, err.Error())
 			}
 			bound.schemas = append(bound.schemas, compiled)
 		}
 		e.routes = append(e.routes, bound)
+		s.routes = append(s.routes, bound)
 		e.public = r.Public
 		e.acts = e.acts || r.Action != ""
 	}

@@ -61,8 +61,12 @@ func Text(d Dialect, status int, err error) string {
 		if e.Message != "" {
 			return e.Message
 		}
-		if e.Kind == fault.NotFound && e.Resource != "" {
+		switch {
+		case e.Resource == "":
+		case e.Kind == fault.NotFound:
 			return w.absent(e.Resource, e.ID)
+		case e.Kind == fault.AlreadyExists && e.ID != "":
+			return capital(e.Resource) + " " + e.ID + " already exists."
 		}
 	}
 	return kindText(fault.Of(err))

@@ -118,8 +118,9 @@ func (o Options) withDefaults() Options {
 }
 
 // New returns the handler of an API, to be mounted with http.StripPrefix-like
-// Mount. A faulty route table (no rule, unknown rule, a bad schema, two routes
-// alike) panics: it is a bug, found by the first test.
+// Mount. A faulty route table (no rule, unknown rule, two routes alike) panics: it
+// is a bug, found by the first test. Schemas are compiled when first used; a test
+// finds bad ones with [Verify].
 func New(api API, opts Options) http.Handler {
 	if api.MaxBody == 0 {
 		api.MaxBody = 1 << 20

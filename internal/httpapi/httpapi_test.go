@@ -227,3 +227,11 @@ func TestMountKeepsThePrefix(t *testing.T) {
 	require.Equal(t, 404, ask(t, h, "GET /bakery/v1", "").StatusCode)
 	require.Equal(t, 405, ask(t, h, "POST /", "").StatusCode)
 }
+
+// request makes a request by a member whose body's length is not known.
+func request(method, path string, body io.Reader) (*http.Request, *httptest.ResponseRecorder) {
+	r := httptest.NewRequest(method, "http://cloud.test"+path, body)
+	r.Header.Set("X-Auth-Token", "member")
+	r.ContentLength = -1
+	return r, httptest.NewRecorder()
+}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // Placement renders errors as the placement service does, after the guideline of the
@@ -25,7 +26,10 @@ func (d Placement) Body(status int, err error, requestID string) (string, []byte
 	}
 	e := inner{
 		Status: status, Title: http.StatusText(status), Detail: Text(d, status, err),
-		Code: or(codeOf(err), "placement.undefined_code"), RequestID: requestID,
+		Code: "placement.undefined_code", RequestID: requestID,
+	}
+	if code := codeOf(err); strings.HasPrefix(code, "placement.") {
+		e.Code = code
 	}
 	var version *UnsupportedVersion
 	if errors.As(err, &version) {

@@ -31,9 +31,9 @@ type endpoint struct {
 // value is the value of a {name} segment.
 type value struct{ name, text string }
 
-// splitPath cuts a path into segments; empty ones at the end do not count.
+// splitPath cuts a path into segments; one slash at the end does not count.
 func splitPath(path string) []string {
-	path = strings.Trim(path, "/")
+	path = strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")
 	if path == "" {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (n *node) find(method string, segments []string, values []string) (*endpoin
 			return e, v
 		}
 	}
-	if n.param != nil {
+	if n.param != nil && segments[0] != "" {
 		if e, v := n.param.find(method, segments[1:], append(values, segments[0])); e != nil {
 			return e, v
 		}

@@ -1,31 +1,35 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// boundSchema is a compiled schema.
+// boundSchema is a schema of a route. It is compiled when it is first needed, since
+// that takes longer than all else that New does; [Verify] compiles all of them.
 type boundSchema struct {
-	min      Version
-	compiled *jsonschema.Schema
-	any      bool // the schema says itself what the body is, other than an object
+	min     Version
+	compile func() (*jsonschema.Schema, error)
+	any     bool // the schema says itself what the body is, other than an object
 }
 
-// schemas compiles the schemas of one API, each text once.
+// schemas makes the schemas of one API, each text once.
 type schemas struct {
-	service  string
+	mu       sync.Mutex // guards compiler
 	compiler *jsonschema.Compiler
 	done     map[string]boundSchema
 }
 
 // newSchemas returns a compiler that asserts formats and loads nothing.
-func newSchemas(service string) *schemas {
+func newSchemas() *schemas {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(noLoader{})
@@ -35,31 +39,63 @@ func newSchemas(service string) *schemas {
 	} {
 		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: format(name, valid)})
 	}
-	return &schemas{service: service, compiler: c, done: map[string]boundSchema{}}
+	return &schemas{compiler: c, done: map[string]boundSchema{}}
 }
 
-// compile compiles one schema.
-func (s *schemas) compile(schema Schema) (boundSchema, error) {
+// bind makes the schema of a route.
+func (s *schemas) bind(schema Schema) (boundSchema, error) {
 	bound, ok := s.done[schema.JSON]
 	if !ok {
-		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema.JSON))
-		if err != nil {
-			return bound, fmt.Errorf("has a schema that is not JSON: %w", err)
+		var top struct {
+			Type any `json:"type"`
 		}
-		name := fmt.Sprintf("schema:///%s/%d", s.service, len(s.done))
-		if err := s.compiler.AddResource(name, doc); err != nil {
-			return bound, fmt.Errorf("has a bad schema: %w", err)
+		if err := json.Unmarshal([]byte(schema.JSON), &top); err != nil {
+			return bound, fmt.Errorf("has a schema that is no JSON object: %w", err)
 		}
-		if bound.compiled, err = s.compiler.Compile(name); err != nil {
-			return bound, fmt.Errorf("has a bad schema: %w", err)
-		}
-		if object, ok := doc.(map[string]any); ok && object["type"] != nil {
-			bound.any = object["type"] != "object"
-		}
+		name := fmt.Sprintf("schema:///%d", len(s.done))
+		bound.any = top.Type != nil && top.Type != "object"
+		bound.compile = sync.OnceValues(func() (*jsonschema.Schema, error) {
+			return s.compile(name, schema.JSON)
+		})
 		s.done[schema.JSON] = bound
 	}
 	bound.min = schema.Min
 	return bound, nil
+}
+
+// compile compiles one schema.
+func (s *schemas) compile(name, text string) (*jsonschema.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("bad schema: %w", err)
+	}
+	if err := s.compiler.AddResource(name, doc); err != nil {
+		return nil, fmt.Errorf("bad schema: %w", err)
+	}
+	compiled, err := s.compiler.Compile(name)
+	if err != nil {
+		return nil, fmt.Errorf("bad schema: %w", err)
+	}
+	return compiled, nil
+}
+
+// Verify compiles the schemas of a handler that New made, and says which route has a
+// bad one. Each service's tests call it.
+func Verify(h http.Handler) error {
+	s, ok := h.(*server)
+	if !ok {
+		return fmt.Errorf("httpapi: %T is not a handler that New made", h)
+	}
+	for _, r := range s.routes {
+		for _, schema := range r.schemas {
+			if _, err := schema.compile(); err != nil {
+				return fmt.Errorf("httpapi: %s %s %s: %w", r.Method, r.Path, r.Action, err)
+			}
+		}
+	}
+	return nil
 }
 
 // validate holds a body against the schema.
@@ -67,7 +103,11 @@ func (b *boundSchema) validate(body any) error {
 	if _, ok := body.(map[string]any); !ok && !b.any {
 		return &malformedBody{"it is not an object"}
 	}
-	if err := b.compiled.Validate(body); err != nil {
+	schema, err := b.compile()
+	if err != nil {
+		return err
+	}
+	if err := schema.Validate(body); err != nil {
 		return explain(err, body)
 	}
 	return nil

@@ -76,6 +76,9 @@ func (e *UnsupportedVersion) Error() string {
 		e.Asked, e.Min, e.Max)
 }
 
+// Unwrap makes it a fault.Invalid.
+func (e *UnsupportedVersion) Unwrap() error { return fault.Invalid }
+
 // negotiate gives the microversion that a request asks for: that of the shared
 // header, else that of the legacy one, else the oldest.
 func (m *Microversions) negotiate(h http.Header) (Version, error) {

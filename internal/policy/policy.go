@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 )
@@ -86,9 +85,11 @@ func (e *Enforcer) Rules(service string) []Rule {
 	if set == nil {
 		return nil
 	}
-	return slices.SortedFunc(maps.Values(set.rules), func(a, b Rule) int {
-		return strings.Compare(a.Name, b.Name)
-	})
+	rules := make([]Rule, 0, len(set.rules))
+	for _, name := range slices.Sorted(maps.Keys(set.rules)) {
+		rules = append(rules, set.rules[name].rule(name))
+	}
+	return rules
 }
 
 // Denied is the cause of the error that Check returns: which rule said no. Dialects

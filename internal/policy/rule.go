@@ -32,12 +32,12 @@ func Services() []string {
 
 // defaultRules reads the embedded rules of a service: a line each of name, check
 // string, scopes and operations, parted by tabs, with "-" for nothing.
-func defaultRules(service string) map[string]Rule {
+func defaultRules(service string) map[string]source {
 	data, err := defaults.ReadFile("defaults/" + service + ".tsv")
 	if err != nil {
 		panic("policy: no defaults of " + service) // a bug: they are embedded
 	}
-	rules := make(map[string]Rule, 256)
+	rules := make(map[string]source, 256)
 	for line := range strings.Lines(string(data)) {
 		if strings.HasPrefix(line, "#") {
 			continue
@@ -45,12 +45,23 @@ func defaultRules(service string) map[string]Rule {
 		name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		check, rest, _ := strings.Cut(rest, "\t")
 		scopes, operations, _ := strings.Cut(rest, "\t")
-		rules[name] = Rule{
-			Name: name, Check: check,
-			Scopes: fields(scopes, "/"), Operations: fields(operations, "; "),
-		}
+		rules[name] = source{check: check, scopes: scopes, operations: operations}
 	}
 	return rules
+}
+
+// source is a rule as it is written, to be split up when it is asked for.
+type source struct {
+	check, scopes, operations string
+	overridden                bool
+}
+
+// rule gives it its exported form.
+func (s source) rule(name string) Rule {
+	return Rule{
+		Name: name, Check: s.check, Overridden: s.overridden,
+		Scopes: fields(s.scopes, "/"), Operations: fields(s.operations, "; "),
+	}
 }
 
 // fields splits a column of the embedded data.
@@ -63,7 +74,7 @@ func fields(column, separator string) []string {
 
 // ruleset is the compiled policy of one service.
 type ruleset struct {
-	rules  map[string]Rule
+	rules  map[string]source
 	checks map[string]check
 	// byText shares the closures of rules that say the same, which most do.
 	byText map[string]check
@@ -72,10 +83,10 @@ type ruleset struct {
 }
 
 // newRuleset compiles the rules of a service after laying the overrides over them.
-func newRuleset(service string, rules map[string]Rule, overrides map[string]string) (*ruleset, error) {
+func newRuleset(service string, rules map[string]source, overrides map[string]string) (*ruleset, error) {
 	for name, text := range overrides {
 		r := rules[name]
-		r.Name, r.Check, r.Overridden = name, text, true
+		r.check, r.overridden = text, true
 		rules[name] = r
 	}
 	s := &ruleset{
@@ -83,7 +94,14 @@ func newRuleset(service string, rules map[string]Rule, overrides map[string]stri
 		checks: make(map[string]check, len(rules)),
 		byText: map[string]check{},
 	}
-	for _, name := range slices.Sorted(maps.Keys(rules)) {
+	// The overrides come first, since only they can be wrong, and in order, so that
+	// the same mistakes always give the same error.
+	for _, name := range slices.Sorted(maps.Keys(overrides)) {
+		if _, err := s.compileRule(name); err != nil {
+			return nil, err
+		}
+	}
+	for name := range rules {
 		if _, err := s.compileRule(name); err != nil {
 			return nil, err
 		}
@@ -101,7 +119,7 @@ func (s *ruleset) compileRule(name string) (check, error) {
 	if !ok {
 		return nil, fault.New(fault.Invalid, "there is no rule %q", name)
 	}
-	if c := s.byText[r.Check]; c != nil {
+	if c := s.byText[r.check]; c != nil {
 		s.checks[name] = c
 		return c, nil
 	}
@@ -111,7 +129,7 @@ func (s *ruleset) compileRule(name string) (check, error) {
 	}
 	s.open = append(s.open, name)
 	defer func() { s.open = s.open[:len(s.open)-1] }()
-	expr, err := Parse(r.Check)
+	expr, err := Parse(r.check)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "rule %q: %s", name, fault.Public(err))
 	}
@@ -119,6 +137,6 @@ func (s *ruleset) compileRule(name string) (check, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "rule %q: %s", name, fault.Public(err))
 	}
-	s.checks[name], s.byText[r.Check] = c, c
+	s.checks[name], s.byText[r.check] = c, c
 	return c, nil
 }
