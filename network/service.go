@@ -1,11 +1,25 @@
 // Package network is networking as a service: networks, subnets, ports, routers,
 // floating IPs and security groups, with the behaviour of OpenStack Neutron.
+//
+// What users ask for is recorded first, in one transaction each, and realised
+// afterwards: a level-based reconciler follows the commits of the state, works out
+// which networks, ports and routers of which hosts they concern, and brings the
+// mechanism of each host (package network/driver) to what is recorded. BindPort
+// and UnbindPort wait for that; everything else returns at once.
 package network
 
 import (
 	"context"
+	"slices"
+	"time"
 
+	"github.com/welkin-cloud/cloud/internal/caller"
+	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/core"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/ids"
+	"github.com/welkin-cloud/cloud/internal/quota"
+	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/network/driver"
 )
 
@@ -29,90 +43,113 @@ type Config struct {
 
 // Service is networking. Its methods are safe for concurrent use and trust their
 // caller: who may do what is decided where requests come in.
-type Service struct{}
+type Service struct {
+	db      *state.DB
+	clock   clock.Clock
+	ids     *ids.Source
+	cfg     Config
+	t       tables
+	limits  *quota.Limits
+	cursors cursors
+	rec     *reconciler
+}
 
 // New defines the service's collections in c.DB, which must not be open yet.
-func New(c *core.Core, cfg Config) (*Service, error) { panic("stub") }
-
-// Start begins to realise networks. The DB must be open.
-func (s *Service) Start(ctx context.Context) error { panic("stub") }
-
-// Close waits for the work under way. What the drivers made stays.
-func (s *Service) Close() error { panic("stub") }
-
-// CreatePortOptions describe a port.
-type CreatePortOptions struct {
-	ID          string // makes the call repeatable; empty for a new one
-	NetworkID   string // required
-	Name        string
-	Description string
-	Tags        []string
-	MAC         string // empty: one is made up
-	// FixedIPs are the addresses. nil means one of each IP version, if the
-	// network has subnets; empty means none. A part of an entry may be missing.
-	FixedIPs []FixedIP
-	// SecurityGroups are ids. nil means the project's default group; empty none.
-	SecurityGroups []string
-	AdminStateUp   *bool // nil: true
-	PortSecurity   *bool // nil: as the network says
-	Pairs          []AddressPair
-	DeviceID       string
-	DeviceOwner    string
-	DNSName        string
-	DHCPOptions    []DHCPOption
-	Host           string // binding:host_id, where the port is going to be used
-	VNICType       string // empty: "normal"
-	Profile        []byte // binding:profile, a JSON object
+func New(c *core.Core, cfg Config) (*Service, error) {
+	if cfg.RouterHost == "" && len(cfg.Mechanisms) > 0 {
+		cfg.RouterHost = slices.Sorted(keys(cfg.Mechanisms))[0]
+	}
+	if _, ok := cfg.Mechanisms[cfg.RouterHost]; !ok && cfg.RouterHost != "" {
+		return nil, fault.New(fault.Invalid, "there is no mechanism on the router host %q", cfg.RouterHost)
+	}
+	if cfg.Zone == "" {
+		cfg.Zone = "nova"
+	}
+	if cfg.MTU == 0 {
+		cfg.MTU = 1450
+	}
+	if cfg.Workers <= 0 {
+		cfg.Workers = 4
+	}
+	s := &Service{db: c.DB, clock: c.Clock, ids: c.IDs, cfg: cfg}
+	s.t.define(c.DB)
+	s.limits = c.Quotas.Service("network", defaultQuotas)
+	s.rec = newReconciler(s, c.Log)
+	return s, nil
 }
 
-// CreatePort makes a port. With opts.ID set, a port of that id that exists
-// already is returned as it is.
-func (s *Service) CreatePort(ctx context.Context, projectID string, opts CreatePortOptions) (Port, error) {
-	panic("stub")
+// Start begins to realise what is recorded on all hosts, and removes from them
+// what is not. The DB must be open.
+func (s *Service) Start(ctx context.Context) error {
+	return fault.Wrap("network.Start", s.rec.start(ctx))
 }
 
-// GetPort returns one port.
-func (s *Service) GetPort(ctx context.Context, id string) (Port, error) { panic("stub") }
-
-// PortsOf returns the ports of a device, in order of creation.
-func (s *Service) PortsOf(ctx context.Context, deviceID string) ([]Port, error) { panic("stub") }
-
-// BindPort gives the port to a device on a host, plugs it there, and returns when
-// it is ACTIVE. Conflict if another device has it.
-func (s *Service) BindPort(ctx context.Context, id string, b Binding) (Attachment, error) {
-	panic("stub")
+// Close waits for the driver calls under way. What the drivers made stays.
+func (s *Service) Close() error {
+	s.rec.close()
+	return nil
 }
 
-// UnbindPort takes the port from the device and unplugs it: nil if the port is
-// gone or is not the device's.
-func (s *Service) UnbindPort(ctx context.Context, id, deviceID string) error { panic("stub") }
+// Zone is the availability zone of networks and routers.
+func (s *Service) Zone() string { return s.cfg.Zone }
 
-// DeletePort removes the port: NotFound if it is gone.
-func (s *Service) DeletePort(ctx context.Context, id string) error { panic("stub") }
-
-// GetNetwork returns one network.
-func (s *Service) GetNetwork(ctx context.Context, id string) (Network, error) { panic("stub") }
-
-// GetSubnet returns one subnet.
-func (s *Service) GetSubnet(ctx context.Context, id string) (Subnet, error) { panic("stub") }
-
-// VisibleNetworks returns the networks on which a server of the project may be
-// booted.
-func (s *Service) VisibleNetworks(ctx context.Context, projectID string) ([]Network, error) {
-	panic("stub")
+// SetMetadata makes h answer the guests' metadata requests on all hosts.
+func (s *Service) SetMetadata(h driver.MetadataHandler) {
+	for _, m := range s.cfg.Mechanisms {
+		m.Serve(h)
+	}
 }
 
-// FindSecurityGroup resolves a name or an id in a project.
-func (s *Service) FindSecurityGroup(ctx context.Context, projectID, nameOrID string) (SecurityGroup, error) {
-	panic("stub")
+// update runs f in a transaction.
+func (s *Service) update(ctx context.Context, op string, f func(tx *state.Tx) error) error {
+	return fault.Wrap("network."+op, s.db.Update(ctx, f))
 }
 
-// Addresses returns the addresses of devices.
-func (s *Service) Addresses(ctx context.Context, deviceIDs ...string) (map[string][]Address, error) {
-	panic("stub")
+// fresh gives the common part of a new resource.
+func (s *Service) fresh(id, project, name, description string, tags []string) (Meta, error) {
+	if id == "" {
+		id = s.ids.UUID()
+	}
+	now := s.now()
+	m := Meta{ID: id, ProjectID: project, Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
+	if err := m.labels(); err != nil {
+		return m, err
+	}
+	return m, m.setTags(tags)
 }
 
-// PortAt tells which port has an address on a network.
-func (s *Service) PortAt(ctx context.Context, networkID, address string) (Port, error) {
-	panic("stub")
+func (s *Service) now() time.Time { return s.clock.Now().UTC() }
+
+// touch notes that a resource has changed.
+func (s *Service) touch(m *Meta) {
+	m.Revision++
+	m.UpdatedAt = s.now()
+}
+
+// emit records an event of a resource.
+func (s *Service) emit(ctx context.Context, tx *state.Tx, event, resource string, m *Meta) {
+	who := caller.From(ctx)
+	tx.Emit(state.Event{
+		Type: event, Resource: resource, ID: m.ID, ProjectID: m.ProjectID,
+		UserID: who.UserID, RequestID: who.RequestID, Time: s.now(),
+	})
+}
+
+// list collects a sequence of records; never nil.
+func list[T any](seq func(yield func(T) bool)) []T {
+	all := []T{}
+	for v := range seq {
+		all = append(all, v)
+	}
+	return all
+}
+
+func keys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
+	return func(yield func(K) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
 }
