@@ -1,0 +1,229 @@
+package sqlite_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+	"github.com/welkin-cloud/cloud/internal/state/sqlite"
+)
+
+// childPath names the state file of a child process, which this test binary becomes.
+const childPath = "STATE_SQLITE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childPath); path != "" {
+		child(path)
+	}
+	os.Exit(m.Run())
+}
+
+// note is one line of a diary: document i says so.
+type note struct {
+	ID   string
+	Text string
+}
+
+type diary struct {
+	*state.DB
+	notes *state.Collection[note]
+}
+
+func newDiary(e state.Engine) *diary {
+	d := &diary{DB: state.New(e, nil)}
+	d.notes = state.Define(d.DB, state.Spec[note]{Name: "notes", Noun: "note", Key: func(n *note) string { return n.ID }})
+	return d
+}
+
+func openDiary(t *testing.T, path string) *diary {
+	t.Helper()
+	e, err := sqlite.Open(path)
+	require.NoError(t, err)
+	d := newDiary(e)
+	require.NoError(t, d.Open(t.Context()))
+	return d
+}
+
+func (d *diary) write(ctx context.Context, id, text string) error {
+	return d.Update(ctx, func(tx *state.Tx) error { return d.notes.Put(tx, note{id, text}) })
+}
+
+// child writes notes with many writers and prints each that is acknowledged, until
+// it is killed.
+func child(path string) {
+	e, err := sqlite.Open(path)
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	ctx := context.Background()
+	d := newDiary(e)
+	if err := d.Open(ctx); err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	base := d.Snapshot().Revision()
+	for w := range 8 {
+		group.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("%d-%d-%d", base, w, i)
+				err := d.write(ctx, id, strings.Repeat(id, 50))
+				mu.Lock()
+				if err != nil {
+					fmt.Println("error", err)
+				} else {
+					fmt.Println("ok", id)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// spawn starts a child and returns its lines.
+func spawn(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childPath+"="+path)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // for a test that failed meanwhile
+	return cmd, bufio.NewScanner(out)
+}
+
+// TestKill kills a process at random moments: all that it acknowledged is there.
+func TestKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	var acknowledged []string
+	for round := range 5 {
+		cmd, lines := spawn(t, path)
+		n := 0
+		for lines.Scan() {
+			verb, rest, _ := strings.Cut(lines.Text(), " ")
+			require.Equal(t, "ok", verb, rest)
+			acknowledged = append(acknowledged, rest)
+			// What was printed before the kill still arrives after it.
+			if n++; n == 100+137*round {
+				require.NoError(t, cmd.Process.Kill())
+			}
+		}
+		require.Error(t, cmd.Wait())
+		d := openDiary(t, path)
+		s := d.Snapshot()
+		for _, id := range acknowledged {
+			got, err := d.notes.Get(s, id)
+			require.NoError(t, err)
+			require.Equal(t, strings.Repeat(id, 50), got.Text)
+		}
+		require.EqualValues(t, s.Revision(), d.notes.Count(s, nil), "each revision wrote one note")
+		require.NoError(t, d.Close())
+	}
+}
+
+// TestTornTail cuts the write-ahead log anywhere, as a crash of the machine may:
+// the state is then that of some earlier revision, whole.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.db")
+	d := openDiary(t, path)
+	const revisions = 40
+	for i := range revisions {
+		require.NoError(t, d.write(t.Context(), strconv.Itoa(i), strings.Repeat("text", 100)))
+	}
+	main, err := os.ReadFile(path)
+	require.NoError(t, err)
+	wal, err := os.ReadFile(path + "-wal")
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+
+	seen := map[uint64]bool{}
+	for i := range 60 {
+		length := len(wal) * i / 59
+		image := append([]byte(nil), wal[:length]...)
+		if length > 0 && i%2 == 1 {
+			image[length-1] ^= 0xff // and the last sector was written badly
+		}
+		torn := filepath.Join(dir, fmt.Sprint("torn", i))
+		require.NoError(t, os.WriteFile(torn, main, 0o600))
+		require.NoError(t, os.WriteFile(torn+"-wal", image, 0o600))
+		e, err := sqlite.Open(torn)
+		require.NoError(t, err)
+		d := newDiary(e)
+		require.NoError(t, d.Open(t.Context()))
+		revision := d.Snapshot().Revision()
+		seen[revision] = true
+		require.EqualValues(t, revision, d.notes.Count(d.Snapshot(), nil))
+		require.NoError(t, d.write(t.Context(), "after", "the crash"))
+		require.NoError(t, d.Close())
+	}
+	require.Greater(t, len(seen), 20, "the cuts fell on many revisions")
+	require.True(t, seen[revisions] || seen[revisions-1])
+}
+
+func TestASecondProcessIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	cmd, lines := spawn(t, path)
+	require.True(t, lines.Scan()) // it has the file open
+	_, err := sqlite.Open(path)
+	require.ErrorIs(t, err, fault.Conflict)
+	require.Equal(t, fmt.Sprintf("the state file %s is in use by process %d", path, cmd.Process.Pid), fault.Public(err))
+	require.NoError(t, cmd.Process.Kill())
+	for lines.Scan() {
+	}
+	_ = cmd.Wait() // it says that it was killed
+	e, err := sqlite.Open(path)
+	require.NoError(t, err, "the lock went with the process")
+	_, err = sqlite.Open(path)
+	require.ErrorIs(t, err, fault.Conflict)
+	require.NoError(t, e.Close())
+}
+
+func TestDiskFull(t *testing.T) {
+	e, err := sqlite.Open(filepath.Join(t.TempDir(), "state.db"))
+	require.NoError(t, err)
+	d := newDiary(e)
+	require.NoError(t, d.Open(t.Context()))
+	require.NoError(t, d.write(t.Context(), "first", "x"))
+	big := strings.Repeat("x", 1<<20)
+	mend := fillDisk(t, e)
+	for range 3 {
+		err = d.write(t.Context(), "big", big)
+		require.ErrorIs(t, err, fault.Unavailable)
+		require.ErrorContains(t, err, "full")
+		require.NotContains(t, fault.Public(err), "disk")
+	}
+	require.EqualValues(t, 1, d.Snapshot().Revision())
+	mend()
+	require.NoError(t, d.write(t.Context(), "big", big))
+	require.EqualValues(t, 2, d.Snapshot().Revision())
+	require.NoError(t, d.Close())
+}
+
+func TestReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	e, err := sqlite.Open(path)
+	require.NoError(t, err)
+	d := newDiary(e)
+	require.NoError(t, d.Open(t.Context()))
+	require.NoError(t, sqlite.Set(e, "query_only = 1"))
+	require.ErrorIs(t, d.write(t.Context(), "a", "x"), fault.Unavailable)
+	require.NoError(t, sqlite.Set(e, "query_only = 0"))
+	require.NoError(t, d.write(t.Context(), "a", "x"))
+	require.NoError(t, d.Close())
+}
