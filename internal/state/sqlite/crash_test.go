@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,12 +20,21 @@ import (
 	"github.com/welkin-cloud/cloud/internal/state/sqlite"
 )
 
-// childPath names the state file of a child process, which this test binary becomes.
-const childPath = "STATE_SQLITE_TEST_CHILD"
+// childPath names the state file of a child process, which this test binary
+// becomes; childLimited tells it to meet a limit of the file size.
+const (
+	childPath    = "STATE_SQLITE_TEST_CHILD"
+	childLimited = "STATE_SQLITE_TEST_LIMITED"
+)
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childPath); path != "" {
-		child(path)
+	path, limited := os.Getenv(childPath), os.Getenv(childLimited) != ""
+	switch {
+	case limited:
+		must(limitedChild(path))
+		os.Exit(0)
+	case path != "":
+		must(writingChild(path))
 	}
 	os.Exit(m.Run())
 }
@@ -59,19 +69,28 @@ func (d *diary) write(ctx context.Context, id, text string) error {
 	return d.Update(ctx, func(tx *state.Tx) error { return d.notes.Put(tx, note{id, text}) })
 }
 
-// child writes notes with many writers and prints each that is acknowledged, until
-// it is killed.
-func child(path string) {
-	e, err := sqlite.Open(path)
+func must(err error) {
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	ctx := context.Background()
+}
+
+func openInChild(path string) (*diary, error) {
+	e, err := sqlite.Open(path)
+	if err != nil {
+		return nil, err
+	}
 	d := newDiary(e)
-	if err := d.Open(ctx); err != nil {
-		fmt.Println("error", err)
-		os.Exit(1)
+	return d, d.Open(context.Background())
+}
+
+// writingChild writes notes with many writers and prints each that is
+// acknowledged, until it is killed.
+func writingChild(path string) error {
+	d, err := openInChild(path)
+	if err != nil {
+		return err
 	}
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -80,25 +99,62 @@ func child(path string) {
 		group.Go(func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d-%d-%d", base, w, i)
-				err := d.write(ctx, id, strings.Repeat(id, 50))
+				err := d.write(context.Background(), id, strings.Repeat(id, 50))
 				mu.Lock()
-				if err != nil {
-					fmt.Println("error", err)
-				} else {
-					fmt.Println("ok", id)
-				}
+				must(err)
+				fmt.Println("ok", id)
 				mu.Unlock()
 			}
 		})
 	}
 	group.Wait()
+	return nil
+}
+
+// limitedChild makes write(2) fail in the middle of commits by lowering how large
+// its files may grow, byte by byte at the edge, and writes on when it may again.
+func limitedChild(path string) error {
+	d, err := openInChild(path)
+	if err != nil {
+		return err
+	}
+	ctx, refused := context.Background(), 0
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		return err
+	}
+	for i := range 30 {
+		wal, err := os.Stat(path + "-wal")
+		if err != nil {
+			return err
+		}
+		limit := syscall.Rlimit{Cur: uint64(wal.Size()) + uint64(i*1500), Max: before.Max}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			return err
+		}
+		err = d.write(ctx, fmt.Sprint("limited", i), strings.Repeat("x", 20_000))
+		if err != nil {
+			refused++
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			return err
+		}
+		if (err == nil) != d.notes.Has(d.Snapshot(), fmt.Sprint("limited", i)) || err != nil && fault.Of(err) != fault.Unavailable {
+			return fmt.Errorf("write %d: %w", i, err)
+		}
+		if err := d.write(ctx, fmt.Sprint("free", i), "y"); err != nil {
+			return err
+		}
+	}
+	fmt.Println("refused", refused, d.notes.Count(d.Snapshot(), nil))
+	return d.Close()
 }
 
 // spawn starts a child and returns its lines.
-func spawn(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+func spawn(t *testing.T, path string, env ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childPath+"="+path)
+	cmd.Env = append(append(os.Environ(), childPath+"="+path), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -212,6 +268,24 @@ func TestDiskFull(t *testing.T) {
 	mend()
 	require.NoError(t, d.write(t.Context(), "big", big))
 	require.EqualValues(t, 2, d.Snapshot().Revision())
+	require.NoError(t, d.Close())
+}
+
+// The kernel refuses writes, some of them half done.
+func TestFileLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	cmd, lines := spawn(t, path, childLimited+"=1")
+	require.True(t, lines.Scan())
+	var refused, notes int
+	_, err := fmt.Sscanf(lines.Text(), "refused %d %d", &refused, &notes)
+	require.NoError(t, err, lines.Text())
+	require.False(t, lines.Scan())
+	require.NoError(t, cmd.Wait())
+	require.Greater(t, refused, 10)
+	require.Equal(t, 60-refused, notes)
+	d := openDiary(t, path)
+	require.Equal(t, notes, d.notes.Count(d.Snapshot(), nil))
+	require.EqualValues(t, notes, d.Snapshot().Revision())
 	require.NoError(t, d.Close())
 }
 
