@@ -1,0 +1,203 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// Group is a set of users that roles can be given to.
+type Group struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"` // unique in its domain
+	DomainID    string     `json:"domain"`
+	Description string     `json:"description,omitempty"`
+	Extra       Attributes `json:"extra,omitempty"`
+}
+
+// CreateGroupOptions of Service.CreateGroup.
+type CreateGroupOptions struct {
+	ID          string // empty for a new one
+	Name        string
+	DomainID    string // default: the default domain
+	Description string
+	Extra       Attributes
+}
+
+// UpdateGroupOptions of Service.UpdateGroup; nil leaves as it is.
+type UpdateGroupOptions struct {
+	Name        *string
+	Description *string
+	Extra       Attributes
+}
+
+// ListGroupsOptions narrow Service.ListGroups; nil means all.
+type ListGroupsOptions struct {
+	DomainID string
+	Name     string
+	UserID   string // groups that this user is in
+}
+
+// CreateGroup makes a group: fault.NotFound if the domain does not exist,
+// fault.AlreadyExists if it has a group of that name.
+func (s *Service) CreateGroup(ctx context.Context, opts CreateGroupOptions) (Group, error) {
+	g := Group{
+		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID,
+		Description: opts.Description, Extra: opts.Extra,
+	}
+	if g.ID == "" {
+		g.ID = s.core.IDs.Hex()
+	}
+	if g.DomainID == "" {
+		g.DomainID = DefaultDomainID
+	}
+	err := s.update(ctx, "CreateGroup", func(tx *state.Tx) error {
+		if err := checkName("group", g.Name, maxName); err != nil {
+			return err
+		}
+		if _, err := s.domain(tx, g.DomainID); err != nil {
+			return err
+		}
+		if err := s.t.groups.Insert(tx, g); err != nil {
+			return duplicate(err, "group", g.Name, g.DomainID)
+		}
+		s.emit(ctx, tx, created, "group", g.ID)
+		return nil
+	})
+	return g, err
+}
+
+// GetGroup returns a group by its id.
+func (s *Service) GetGroup(ctx context.Context, id string) (Group, error) {
+	g, err := s.t.groups.Get(s.core.DB.Snapshot(), id)
+	return g, fault.Wrap("identity.GetGroup", err)
+}
+
+// ListGroups returns groups in order of their ids; fault.NotFound if
+// opts.UserID is of no user.
+func (s *Service) ListGroups(ctx context.Context, opts *ListGroupsOptions) ([]Group, error) {
+	if opts == nil {
+		opts = &ListGroupsOptions{}
+	}
+	r := s.core.DB.Snapshot()
+	keep := func(g *Group) bool { return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) }
+	if opts.UserID == "" {
+		return collect(s.t.groups.All(r), keep), nil
+	}
+	if !s.t.users.Has(r, opts.UserID) {
+		return nil, fault.Wrap("identity.ListGroups", fault.Missing("user", opts.UserID))
+	}
+	list := []Group{}
+	for m := range s.t.members.Where(r, s.t.memberUser, opts.UserID) {
+		if g, err := s.t.groups.Get(r, m.GroupID); err == nil && keep(&g) {
+			list = append(list, g)
+		}
+	}
+	return list, nil
+}
+
+// UpdateGroup changes a group.
+func (s *Service) UpdateGroup(ctx context.Context, id string, opts UpdateGroupOptions) (Group, error) {
+	var g Group
+	err := s.update(ctx, "UpdateGroup", func(tx *state.Tx) error {
+		err := s.t.groups.Change(tx, id, func(old *Group) error {
+			set(&old.Name, opts.Name)
+			set(&old.Description, opts.Description)
+			old.Extra = old.Extra.merged(opts.Extra)
+			g = *old
+			return checkName("group", g.Name, maxName)
+		})
+		if err != nil {
+			return duplicate(err, "group", g.Name, g.DomainID)
+		}
+		s.emit(ctx, tx, updated, "group", id)
+		return nil
+	})
+	return g, err
+}
+
+// DeleteGroup removes a group with its role assignments.
+func (s *Service) DeleteGroup(ctx context.Context, id string) error {
+	return s.update(ctx, "DeleteGroup", func(tx *state.Tx) error {
+		g, err := s.t.groups.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		return s.dropGroup(ctx, tx, g)
+	})
+}
+
+func (s *Service) dropGroup(ctx context.Context, tx *state.Tx, g Group) error {
+	err := firstError(
+		s.dropAssignments(tx, s.t.assignActor, groupActor(g.ID)),
+		deleteAll(tx, s.t.members, s.t.memberOf, memberKey, g.ID),
+		s.t.groups.Delete(tx, g.ID),
+	)
+	if err == nil {
+		s.emit(ctx, tx, deleted, "group", g.ID)
+	}
+	return err
+}
+
+// AddUserToGroup puts a user into a group; one that is there stays.
+func (s *Service) AddUserToGroup(ctx context.Context, groupID, userID string) error {
+	return s.update(ctx, "AddUserToGroup", func(tx *state.Tx) error {
+		if err := s.groupAndUser(tx, groupID, userID); err != nil {
+			return err
+		}
+		s.emit(ctx, tx, updated, "group", groupID)
+		return s.t.members.Put(tx, membership{GroupID: groupID, UserID: userID})
+	})
+}
+
+// RemoveUserFromGroup takes a user out: fault.NotFound if it is not in the group.
+func (s *Service) RemoveUserFromGroup(ctx context.Context, groupID, userID string) error {
+	return s.update(ctx, "RemoveUserFromGroup", func(tx *state.Tx) error {
+		if err := s.groupAndUser(tx, groupID, userID); err != nil {
+			return err
+		}
+		if err := s.t.members.Delete(tx, state.Key(groupID, userID)); err != nil {
+			return notInGroup(groupID, userID)
+		}
+		s.emit(ctx, tx, updated, "group", groupID)
+		return nil
+	})
+}
+
+// CheckUserInGroup returns nil if the user is in the group, fault.NotFound if not.
+func (s *Service) CheckUserInGroup(ctx context.Context, groupID, userID string) error {
+	r := s.core.DB.Snapshot()
+	err := s.groupAndUser(r, groupID, userID)
+	if err == nil && !s.t.members.Has(r, state.Key(groupID, userID)) {
+		err = notInGroup(groupID, userID)
+	}
+	return fault.Wrap("identity.CheckUserInGroup", err)
+}
+
+// ListUsersInGroup returns the users of a group in order of their ids.
+func (s *Service) ListUsersInGroup(ctx context.Context, groupID string) ([]User, error) {
+	r := s.core.DB.Snapshot()
+	if !s.t.groups.Has(r, groupID) {
+		return nil, fault.Wrap("identity.ListUsersInGroup", fault.Missing("group", groupID))
+	}
+	list := []User{}
+	for m := range s.t.members.Where(r, s.t.memberOf, groupID) {
+		if u, err := s.t.users.Get(r, m.UserID); err == nil {
+			list = append(list, u.User)
+		}
+	}
+	return list, nil
+}
+
+func (s *Service) groupAndUser(r state.Reader, groupID, userID string) error {
+	if _, err := s.t.groups.Get(r, groupID); err != nil {
+		return err
+	}
+	_, err := s.t.users.Get(r, userID)
+	return err
+}
+
+func notInGroup(groupID, userID string) error {
+	return fault.New(fault.NotFound, "Could not find user %s in group %s.", userID, groupID)
+}

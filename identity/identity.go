@@ -1,0 +1,165 @@
+// Package identity knows who may use the cloud: users and groups in domains, the
+// projects that own resources, roles and who has them where, the tokens that prove
+// it, and the catalog of services. It follows OpenStack's Keystone v3.
+//
+// Tokens are Fernet messages that carry only who, what for and until when.
+// Everything else is looked up in the state whenever a token is used, so what is
+// disabled, deleted or taken away is so at once, and nothing needs to be stored to
+// issue a token. What a look-up has found is remembered until the state changes.
+//
+// The methods of Service are trusted: they authorise nothing. Policy is enforced
+// where requests come in, in package identityapi.
+package identity
+
+import (
+	"context"
+	"encoding/hex"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/welkin-cloud/cloud/identity/internal/recent"
+	"github.com/welkin-cloud/cloud/internal/core"
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
+
+// DefaultDomainID is the id of the domain that is there from the start, and that
+// requests mean when they name none.
+const DefaultDomainID = "default"
+
+// Config of a Service. The zero value is a working one that forgets its keys, and
+// makes no administrator.
+type Config struct {
+	// AdminPassword of the administrator that Bootstrap makes; empty makes none.
+	// It is not looked at once the user exists.
+	AdminPassword string
+	AdminName     string // default "admin"
+	AdminProject  string // default "admin"
+	AdminRole     string // default "admin"
+	Region        string // of the services below; default "RegionOne"
+	// Services are put into the catalog by Bootstrap.
+	Services []CatalogEntry
+
+	Keys     KeyStore      // of tokens and credentials; default MemoryKeys()
+	MaxKeys  int           // token keys that are kept, staged and primary included; default 3, at least 2
+	TokenTTL time.Duration // how long tokens are valid; default 1 h
+
+	BcryptCost  int // 4 to 31; default 12, as in Keystone
+	HashWorkers int // passwords hashed at once; default the number of CPUs
+	HashQueue   int // log-ins that wait for one of them; default 64
+
+	// TokenCache is how many tokens in use are remembered; default 20,000, about
+	// 1 KiB each.
+	TokenCache int
+}
+
+// CatalogEntry is a service of this cloud for the catalog.
+type CatalogEntry struct {
+	Type string // "compute"
+	Name string // "nova"
+	Path string // below the cloud's base URL: "/compute/v2.1"
+}
+
+// withDefaults fills in what is not set, and refuses what cannot be.
+func (c Config) withDefaults() (Config, error) {
+	text := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	number := func(field *int, value int) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	text(&c.AdminName, "admin")
+	text(&c.AdminProject, "admin")
+	text(&c.AdminRole, "admin")
+	text(&c.Region, "RegionOne")
+	number(&c.MaxKeys, 3)
+	number(&c.BcryptCost, 12)
+	number(&c.HashWorkers, runtime.GOMAXPROCS(0))
+	number(&c.HashQueue, 64)
+	number(&c.TokenCache, 20_000)
+	if c.TokenTTL <= 0 {
+		c.TokenTTL = time.Hour
+	}
+	if c.Keys == nil {
+		c.Keys = MemoryKeys()
+	}
+	if c.MaxKeys < 2 {
+		return c, fault.New(fault.Invalid, "identity: MaxKeys must be at least 2.")
+	}
+	if c.BcryptCost < bcrypt.MinCost || c.BcryptCost > bcrypt.MaxCost {
+		return c, fault.New(fault.Invalid, "identity: BcryptCost must be from %d to %d.", bcrypt.MinCost, bcrypt.MaxCost)
+	}
+	return c, nil
+}
+
+// Service is the identity service of one cloud. It is safe for concurrent use.
+type Service struct {
+	core   *core.Core
+	cfg    Config
+	t      tables
+	hasher *hasher
+
+	keyMu          sync.Mutex // held while keys are changed
+	tokenKeys      *keyring
+	credentialKeys *keyring
+
+	// revision counts the changes that may alter what a token is worth,
+	// catalogRevision those that may alter the catalog.
+	revision        atomic.Uint64
+	catalogRevision atomic.Uint64
+	tokens          *recent.Cache[[32]byte, *opened]
+	secrets         *recent.Cache[string, [32]byte] // of application credentials
+	secretSalt      string
+
+	owned func() error // closes what Open made; nil after New
+}
+
+// New returns a service on c. It defines its collections, so c.DB must not be open
+// yet; open it, then call Start.
+func New(c *core.Core, cfg Config) (*Service, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fault.Wrap("identity.New", err)
+	}
+	var salt [32]byte
+	c.IDs.Read(salt[:])
+	return &Service{
+		core: c, cfg: cfg, t: define(c.DB),
+		hasher:         newHasher(cfg.BcryptCost, cfg.HashWorkers, cfg.HashQueue),
+		tokenKeys:      &keyring{set: TokenKeys, store: cfg.Keys, ids: c.IDs},
+		credentialKeys: &keyring{set: CredentialKeys, store: cfg.Keys, ids: c.IDs},
+		tokens:         recent.New[[32]byte, *opened](cfg.TokenCache),
+		secrets:        recent.New[string, [32]byte](cfg.TokenCache),
+		secretSalt:     hex.EncodeToString(salt[:]),
+	}, nil
+}
+
+// Start reads or makes the keys, and then does what Bootstrap does.
+func (s *Service) Start(ctx context.Context) error {
+	s.keyMu.Lock()
+	err := firstError(s.tokenKeys.load(), s.credentialKeys.load())
+	s.keyMu.Unlock()
+	if err != nil {
+		return fault.Wrap("identity.Start", err)
+	}
+	return s.Bootstrap(ctx)
+}
+
+// Close ends a service that Open made, and its state. After New it does nothing:
+// the service has no work of its own, and the state is the caller's.
+func (s *Service) Close() error {
+	if s.owned == nil {
+		return nil
+	}
+	return s.owned()
+}
+
+// changed tells that what tokens are worth may have changed.
+func (s *Service) changed() { s.revision.Add(1) }

@@ -1,0 +1,137 @@
+package identity
+
+import (
+	"context"
+	"encoding/base64"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fernet/fernet-go"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/ids"
+)
+
+// keyLen is the length of a Fernet key in bytes.
+const keyLen = 32
+
+// keyring seals and opens messages with the keys of one set. As in Keystone, key 0
+// is staged (it opens, and becomes primary at the next rotation, so that other
+// controllers know it by then), the highest is primary (it seals), and those
+// between only open.
+type keyring struct {
+	set   string
+	store KeyStore
+	ids   *ids.Source
+	keys  atomic.Pointer[[]*fernet.Key] // primary first, staged last
+}
+
+// load reads the keys, making the first two when there are none.
+func (k *keyring) load() error {
+	keys, err := k.store.Load(k.set)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		keys = map[int][]byte{0: k.newKey(), 1: k.newKey()}
+		if err := k.store.Save(k.set, keys); err != nil {
+			return err
+		}
+	}
+	k.use(keys)
+	return nil
+}
+
+// rotate makes the staged key primary, stages a new one, and drops the oldest so
+// that most keys stay.
+func (k *keyring) rotate(most int) error {
+	keys, err := k.store.Load(k.set)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		keys = map[int][]byte{0: k.newKey()}
+	}
+	numbers := slices.Sorted(maps.Keys(keys))
+	keys[numbers[len(numbers)-1]+1] = keys[0]
+	keys[0] = k.newKey()
+	for _, n := range slices.Sorted(maps.Keys(keys))[1:] {
+		if len(keys) > most {
+			delete(keys, n)
+		}
+	}
+	if err := k.store.Save(k.set, keys); err != nil {
+		return err
+	}
+	k.use(keys)
+	return nil
+}
+
+func (k *keyring) newKey() []byte {
+	key := make([]byte, keyLen)
+	k.ids.Read(key)
+	return key
+}
+
+// use takes keys into service.
+func (k *keyring) use(keys map[int][]byte) {
+	list := make([]*fernet.Key, 0, len(keys))
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(keys))) {
+		list = append(list, (*fernet.Key)(keys[n]))
+	}
+	k.keys.Store(&list)
+}
+
+// seal encrypts and signs a message; the result is URL-safe text.
+func (k *keyring) seal(message []byte, now time.Time) (string, error) {
+	text, err := fernet.EncryptAndSignAtTime(message, (*k.keys.Load())[0], now)
+	if err != nil {
+		return "", fault.New(fault.Internal, "").Because(err)
+	}
+	return strings.TrimRight(string(text), "="), nil
+}
+
+// open returns the message of a sealed text, and whether one of the keys signed
+// exactly this text.
+func (k *keyring) open(text string) ([]byte, bool) {
+	text = strings.TrimRight(text, "=")
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, false
+	}
+	// The library takes what it can decode of a text; only the canonical form of
+	// a message may pass.
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(text); err != nil {
+		return nil, false
+	}
+	padded := text + "==="[:(4-len(text)%4)%4]
+	message := fernet.VerifyAndDecrypt([]byte(padded), 0, *k.keys.Load())
+	return message, message != nil
+}
+
+// RotateKeys makes the staged token key primary and stages a new one; the oldest
+// keys beyond Config.MaxKeys are dropped, and tokens that they sealed are void. Call
+// it at most every Config.TokenTTL divided by MaxKeys-2, and tokens end by their
+// expiry only.
+func (s *Service) RotateKeys(ctx context.Context) error {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if err := s.tokenKeys.rotate(s.cfg.MaxKeys); err != nil {
+		return fault.Wrap("identity.RotateKeys", err)
+	}
+	s.tokens.Clear()
+	return nil
+}
+
+// ReloadKeys reads the token keys anew, after somebody else has rotated them.
+func (s *Service) ReloadKeys(ctx context.Context) error {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if err := s.tokenKeys.load(); err != nil {
+		return fault.Wrap("identity.ReloadKeys", err)
+	}
+	s.tokens.Clear()
+	return nil
+}

@@ -1,0 +1,134 @@
+package identity
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
+
+// The sets of keys that a KeyStore keeps.
+const (
+	TokenKeys      = "fernet-keys"
+	CredentialKeys = "credential-keys"
+)
+
+// KeyStore keeps sets of secret keys, each under its number. Calls are not
+// concurrent within one Service.
+type KeyStore interface {
+	// Load returns the keys of a set; none if it was never saved.
+	Load(set string) (map[int][]byte, error)
+	// Save replaces the keys of a set. When it fails, the old ones or the new ones
+	// are there, or all of both.
+	Save(set string, keys map[int][]byte) error
+}
+
+// MemoryKeys returns a store that forgets its keys with the process: then every
+// token is void and no stored credential can be read.
+func MemoryKeys() KeyStore { return &memoryKeys{sets: map[string]map[int][]byte{}} }
+
+type memoryKeys struct {
+	mu   sync.Mutex
+	sets map[string]map[int][]byte
+}
+
+func (m *memoryKeys) Load(set string) (map[int][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.sets[set]), nil
+}
+
+func (m *memoryKeys) Save(set string, keys map[int][]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sets[set] = maps.Clone(keys)
+	return nil
+}
+
+// FileKeys returns a store below dir: DIR/fernet-keys/0 and so on, one key a file,
+// in the form that Keystone uses. Directories have mode 0700, files 0600.
+func FileKeys(dir string) KeyStore { return fileKeys(dir) }
+
+type fileKeys string
+
+func (f fileKeys) Load(set string) (map[int][]byte, error) {
+	dir := filepath.Join(string(f), set)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, keyFault("read", set, err)
+	}
+	keys := map[int][]byte{}
+	for _, e := range entries {
+		number, err := strconv.Atoi(e.Name())
+		if err != nil || number < 0 || e.IsDir() {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, keyFault("read", set, err)
+		}
+		key, err := base64.URLEncoding.DecodeString(strings.TrimSpace(string(text)))
+		if err != nil || len(key) != keyLen {
+			return nil, keyFault("read", set, fmt.Errorf("file %s holds no key", e.Name()))
+		}
+		keys[number] = key
+	}
+	return keys, nil
+}
+
+func (f fileKeys) Save(set string, keys map[int][]byte) error {
+	dir := filepath.Join(string(f), set)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return keyFault("write", set, err)
+	}
+	for number, key := range keys {
+		if err := writeKey(filepath.Join(dir, strconv.Itoa(number)), key); err != nil {
+			return keyFault("write", set, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return keyFault("write", set, err)
+	}
+	for _, e := range entries {
+		number, err := strconv.Atoi(e.Name())
+		if _, keep := keys[number]; err != nil || keep {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return keyFault("write", set, err)
+		}
+	}
+	return nil
+}
+
+// writeKey replaces a key file as a whole, so that a crash leaves the old key or
+// the new one.
+func writeKey(path string, key []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.WriteString(base64.URLEncoding.EncodeToString(key) + "\n")
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// keyFault words an error of a key store without the keys.
+func keyFault(verb, set string, err error) error {
+	return fault.New(fault.Unavailable, "The %s cannot be %s.", set, map[string]string{"read": "read", "write": "written"}[verb]).Because(err)
+}

@@ -1,0 +1,333 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// Project owns resources. Projects form trees; the root of each tree is a domain,
+// which is a project that also holds users and groups.
+type Project struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"`             // unique in its domain
+	DomainID    string     `json:"domain,omitempty"` // empty for a domain
+	ParentID    string     `json:"parent,omitempty"` // empty for a domain
+	IsDomain    bool       `json:"is_domain,omitempty"`
+	Description string     `json:"description,omitempty"`
+	Enabled     bool       `json:"enabled"`
+	Tags        []string   `json:"tags,omitempty"` // sorted
+	Options     Attributes `json:"options,omitempty"`
+	Extra       Attributes `json:"extra,omitempty"`
+}
+
+// CreateProjectOptions of Service.CreateProject.
+type CreateProjectOptions struct {
+	ID          string // empty for a new one
+	Name        string
+	DomainID    string // default: that of the parent, or the default domain
+	ParentID    string // default: the domain
+	Description string
+	Disabled    bool
+	Tags        []string
+	Options     Attributes
+	Extra       Attributes
+}
+
+// UpdateProjectOptions of Service.UpdateProject and UpdateDomain; nil leaves as it
+// is. Attributes are merged into those that are there.
+type UpdateProjectOptions struct {
+	Name        *string
+	Description *string
+	Enabled     *bool
+	Tags        *[]string
+	Options     Attributes
+	Extra       Attributes
+}
+
+// ListProjectsOptions narrow Service.ListProjects; nil means all.
+type ListProjectsOptions struct {
+	DomainID string
+	ParentID string
+	Name     string
+	Enabled  *bool
+	IsDomain bool // list domains instead of the projects in them
+	// Tags keeps projects with all of these, AnyTag those with one of these;
+	// NotTags drops those with all, NotAnyTag those with one.
+	Tags, AnyTag, NotTags, NotAnyTag []string
+}
+
+// CreateProject makes a project: fault.NotFound if domain or parent do not exist,
+// fault.AlreadyExists if the domain has a project of that name.
+func (s *Service) CreateProject(ctx context.Context, opts CreateProjectOptions) (Project, error) {
+	p := Project{
+		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID, ParentID: opts.ParentID,
+		Description: opts.Description, Enabled: !opts.Disabled,
+		Tags: sortedTags(opts.Tags), Options: opts.Options, Extra: opts.Extra,
+	}
+	if p.ID == "" {
+		p.ID = s.core.IDs.Hex()
+	}
+	err := s.update(ctx, "CreateProject", func(tx *state.Tx) error {
+		if err := checkName("project", p.Name, maxProjectName); err != nil {
+			return err
+		}
+		if err := s.placeProject(tx, &p); err != nil {
+			return err
+		}
+		if err := s.t.projects.Insert(tx, p); err != nil {
+			return duplicate(err, "project", p.Name, p.DomainID)
+		}
+		s.emit(ctx, tx, created, "project", p.ID)
+		return nil
+	})
+	return p, err
+}
+
+// placeProject fills in and checks the domain and the parent of a new project.
+func (s *Service) placeProject(r state.Reader, p *Project) error {
+	if p.ParentID != "" {
+		parent, err := s.t.projects.Get(r, p.ParentID)
+		if err != nil {
+			return err
+		}
+		domain := domainOf(parent)
+		if p.DomainID == "" {
+			p.DomainID = domain
+		}
+		if p.DomainID != domain {
+			return fault.New(fault.Invalid, "Invalid input for field 'domain_id': a project must be in the domain of its parent.")
+		}
+		if !parent.Enabled {
+			return fault.New(fault.Forbidden, "Cannot create project in a hierarchy that contains a disabled project: %s.", parent.ID)
+		}
+	}
+	if p.DomainID == "" {
+		p.DomainID = DefaultDomainID
+	}
+	domain, err := s.domain(r, p.DomainID)
+	if err != nil {
+		return err
+	}
+	if p.ParentID == "" {
+		p.ParentID = domain.ID
+	}
+	if s.depth(r, p.ParentID) >= maxProjectDepth {
+		return fault.New(fault.Forbidden, "Max hierarchy depth reached for %s branch.", p.ParentID)
+	}
+	return nil
+}
+
+// GetProject returns a project or a domain by its id.
+func (s *Service) GetProject(ctx context.Context, id string) (Project, error) {
+	p, err := s.t.projects.Get(s.core.DB.Snapshot(), id)
+	return p, fault.Wrap("identity.GetProject", err)
+}
+
+// FindProject returns the project of a name in a domain.
+func (s *Service) FindProject(ctx context.Context, domainID, name string) (Project, error) {
+	p, ok := s.t.projects.Find(s.core.DB.Snapshot(), s.t.projectName, domainID, name)
+	if !ok {
+		return Project{}, fault.Wrap("identity.FindProject", fault.Missing("project", name))
+	}
+	return p, nil
+}
+
+// ListProjects returns projects in order of their ids.
+func (s *Service) ListProjects(ctx context.Context, opts *ListProjectsOptions) ([]Project, error) {
+	if opts == nil {
+		opts = &ListProjectsOptions{}
+	}
+	r := s.core.DB.Snapshot()
+	all := s.t.projects.All(r)
+	switch {
+	case opts.ParentID != "":
+		all = s.t.projects.Where(r, s.t.projectParent, opts.ParentID)
+	case opts.DomainID != "":
+		all = s.t.projects.Where(r, s.t.projectDomain, opts.DomainID)
+	case opts.IsDomain:
+		all = s.t.projects.Where(r, s.t.projectDomain, "")
+	}
+	list := []Project{}
+	for p := range all {
+		if opts.matches(&p) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+func (o *ListProjectsOptions) matches(p *Project) bool {
+	return p.IsDomain == o.IsDomain &&
+		is(o.DomainID, p.DomainID) && is(o.ParentID, p.ParentID) && is(o.Name, p.Name) &&
+		(o.Enabled == nil || *o.Enabled == p.Enabled) &&
+		hasAll(p.Tags, o.Tags) && (len(o.AnyTag) == 0 || hasAny(p.Tags, o.AnyTag)) &&
+		(len(o.NotTags) == 0 || !hasAll(p.Tags, o.NotTags)) && !hasAny(p.Tags, o.NotAnyTag)
+}
+
+// UpdateProject changes a project or a domain. Disabling one ends the use of its
+// tokens at once.
+func (s *Service) UpdateProject(ctx context.Context, id string, opts UpdateProjectOptions) (Project, error) {
+	return s.updateProject(ctx, "UpdateProject", "project", id, opts)
+}
+
+func (s *Service) updateProject(ctx context.Context, op, noun, id string, opts UpdateProjectOptions) (Project, error) {
+	var p Project
+	err := s.update(ctx, op, func(tx *state.Tx) error {
+		err := s.t.projects.Change(tx, id, func(old *Project) error {
+			if err := immutable(noun, id, old.Options, opts.Options); err != nil {
+				return err
+			}
+			set(&old.Name, opts.Name)
+			set(&old.Description, opts.Description)
+			set(&old.Enabled, opts.Enabled)
+			if opts.Tags != nil {
+				old.Tags = sortedTags(*opts.Tags)
+			}
+			old.Options = old.Options.merged(opts.Options)
+			old.Extra = old.Extra.merged(opts.Extra)
+			p = *old
+			return checkName(noun, p.Name, maxProjectName)
+		})
+		if err != nil {
+			return duplicate(err, noun, p.Name, p.DomainID)
+		}
+		if id == DefaultDomainID && !p.Enabled {
+			return fault.New(fault.Forbidden, "The default domain cannot be disabled.")
+		}
+		if p.Enabled && opts.Enabled != nil {
+			if err := s.parentsEnabled(tx, p); err != nil {
+				return err
+			}
+		}
+		s.emit(ctx, tx, updated, noun, id)
+		return nil
+	})
+	return p, err
+}
+
+// parentsEnabled refuses to enable a project below a disabled one.
+func (s *Service) parentsEnabled(r state.Reader, p Project) error {
+	for _, parent := range s.ancestors(r, p) {
+		if !parent.Enabled {
+			return fault.New(fault.Forbidden, "Cannot enable project %s since it has disabled parents.", p.ID)
+		}
+	}
+	return nil
+}
+
+// DeleteProject removes a project, its role assignments, and the credentials that
+// are bound to it: fault.Forbidden if it has children. A project that acts as a
+// domain must be disabled first.
+func (s *Service) DeleteProject(ctx context.Context, id string) error {
+	return s.update(ctx, "DeleteProject", func(tx *state.Tx) error {
+		p, err := s.t.projects.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		if p.IsDomain {
+			return s.deleteDomain(ctx, tx, p)
+		}
+		if err := immutable("project", id, p.Options, nil); err != nil {
+			return err
+		}
+		if s.t.projects.Count(tx, s.t.projectParent, id) > 0 {
+			return fault.New(fault.Forbidden, "Cannot delete the project %s since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree.", id)
+		}
+		return s.dropProject(ctx, tx, p)
+	})
+}
+
+// dropProject removes a project without children and what hangs on it.
+func (s *Service) dropProject(ctx context.Context, tx *state.Tx, p Project) error {
+	err := firstError(
+		s.dropAssignments(tx, s.t.assignTarget, projectTarget(p.ID)),
+		deleteAll(tx, s.t.appCreds, s.t.appCredProject, appCredKey, p.ID),
+		deleteAll(tx, s.t.credentials, s.t.credentialProject, credentialKey, p.ID),
+		deleteAll(tx, s.t.trusts, s.t.trustProject, trustKey, p.ID),
+		s.t.projects.Delete(tx, p.ID),
+	)
+	if err == nil {
+		s.emit(ctx, tx, deleted, "project", p.ID)
+	}
+	return err
+}
+
+// Ancestors returns the projects above one, nearest first; the last is its domain.
+func (s *Service) Ancestors(ctx context.Context, id string) ([]Project, error) {
+	r := s.core.DB.Snapshot()
+	p, err := s.t.projects.Get(r, id)
+	if err != nil {
+		return nil, fault.Wrap("identity.Ancestors", err)
+	}
+	return s.ancestors(r, p), nil
+}
+
+func (s *Service) ancestors(r state.Reader, p Project) []Project {
+	var list []Project
+	for p.ParentID != "" {
+		parent, err := s.t.projects.Get(r, p.ParentID)
+		if err != nil {
+			break
+		}
+		list = append(list, parent)
+		p = parent
+	}
+	return list
+}
+
+// depth counts the projects from id up to, not including, its domain.
+func (s *Service) depth(r state.Reader, id string) int {
+	p, err := s.t.projects.Get(r, id)
+	if err != nil || p.IsDomain {
+		return 0
+	}
+	return len(s.ancestors(r, p))
+}
+
+// Descendants returns the projects below one, parents before children.
+func (s *Service) Descendants(ctx context.Context, id string) ([]Project, error) {
+	r := s.core.DB.Snapshot()
+	if _, err := s.t.projects.Get(r, id); err != nil {
+		return nil, fault.Wrap("identity.Descendants", err)
+	}
+	return s.descendants(r, id), nil
+}
+
+func (s *Service) descendants(r state.Reader, id string) []Project {
+	list := slices.Collect(s.t.projects.Where(r, s.t.projectParent, id))
+	for i := 0; i < len(list); i++ {
+		list = slices.AppendSeq(list, s.t.projects.Where(r, s.t.projectParent, list[i].ID))
+	}
+	return list
+}
+
+// domainOf is the domain that a project is in; a domain is in itself.
+func domainOf(p Project) string {
+	if p.IsDomain {
+		return p.ID
+	}
+	return p.DomainID
+}
+
+func sortedTags(tags []string) []string {
+	if len(tags) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(tags)))
+}
+
+func hasAll(have, want []string) bool {
+	for _, w := range want {
+		if !slices.Contains(have, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasAny(have, want []string) bool {
+	return slices.ContainsFunc(want, func(w string) bool { return slices.Contains(have, w) })
+}

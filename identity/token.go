@@ -1,0 +1,309 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/welkin-cloud/cloud/internal/policy"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// Ref names something by its id and its name.
+type Ref struct {
+	ID   string
+	Name string
+}
+
+// TokenUser is the user of a token.
+type TokenUser struct {
+	Ref
+	Domain          Ref
+	PasswordExpires *time.Time
+}
+
+// TokenProject is the project that a token is for.
+type TokenProject struct {
+	Ref
+	Domain   Ref // zero for a domain
+	IsDomain bool
+}
+
+// TokenAppCredential is the application credential that a token comes from.
+type TokenAppCredential struct {
+	Ref
+	Restricted  bool // may not make further credentials or trusts
+	AccessRules []AccessRule
+}
+
+// Token is what a valid token says at the moment. It is shared: do not alter it.
+type Token struct {
+	AuditIDs  []string // its own, and that of the first token of its chain
+	Methods   []string // "password", "token", "application_credential"
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+	User      TokenUser
+	// One scope at most; none is unscoped.
+	Project *TokenProject
+	Domain  *Ref
+	System  bool
+	Roles   []Role // implied ones included, by name; none if unscoped
+
+	AppCredential *TokenAppCredential
+	Trust         *Trust
+
+	principal *policy.Principal
+}
+
+// Principal is who a token speaks for, as policies see it.
+func (t *Token) Principal() *policy.Principal { return t.principal }
+
+// Scoped reports whether the token is for something.
+func (t *Token) Scoped() bool { return t.Project != nil || t.Domain != nil || t.System }
+
+// opened is a token that was decrypted once, and what it was last worth.
+type opened struct {
+	payload  payload
+	resolved atomic.Pointer[resolved]
+}
+
+// resolved is the worth of a token as of a revision of the identity state.
+type resolved struct {
+	revision uint64
+	token    *Token
+}
+
+// Authenticate tells who a token belongs to: fault.Unauthenticated if it is not
+// valid, or not any more.
+func (s *Service) Authenticate(ctx context.Context, token string) (*policy.Principal, error) {
+	t, err := s.Validate(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return t.principal, nil
+}
+
+// Validate returns what a token says: fault.Unauthenticated if it is not valid, or
+// not any more. As long as nothing about it changes, the same pointer is returned.
+func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
+	key := sha256.Sum256([]byte(token))
+	o, ok := s.tokens.Get(key)
+	if !ok {
+		p, err := s.openToken(token)
+		if err != nil {
+			return nil, err
+		}
+		o = &opened{payload: p}
+		s.tokens.Put(key, o)
+	}
+	if !s.core.Clock.Now().Before(o.payload.ExpiresAt) {
+		return nil, invalidToken("expired")
+	}
+	// The revision is read before the state: what changes in between makes the
+	// result stale, never wrong.
+	revision := s.revision.Load()
+	if r := o.resolved.Load(); r != nil && r.revision == revision {
+		return r.token, nil
+	}
+	t, err := s.resolve(s.core.DB.Snapshot(), &o.payload)
+	if err != nil {
+		return nil, err
+	}
+	if old := o.resolved.Load(); old != nil && old.token.same(t) {
+		t = old.token
+	}
+	o.resolved.Store(&resolved{revision: revision, token: t})
+	return t, nil
+}
+
+// maxTokenLen bounds what is taken for a token.
+const maxTokenLen = 512
+
+func (s *Service) openToken(token string) (payload, error) {
+	if token == "" || len(token) > maxTokenLen {
+		return payload{}, invalidToken("not a token")
+	}
+	message, ok := s.tokenKeys.open(token)
+	if !ok {
+		return payload{}, invalidToken("not signed by a key of this cloud")
+	}
+	p, err := decodePayload(message)
+	if err != nil {
+		return payload{}, invalidToken(err.Error())
+	}
+	return p, nil
+}
+
+// invalidToken is the error for every token that is not valid; the reason is for
+// logs.
+func invalidToken(reason string) error {
+	return errDenied().Because(&tokenFault{reason})
+}
+
+type tokenFault struct{ reason string }
+
+func (e *tokenFault) Error() string { return "the token is void: " + e.reason }
+
+// resolve looks up what a payload is worth in a state.
+func (s *Service) resolve(r state.Reader, p *payload) (*Token, error) {
+	if s.t.revocations.Has(r, auditID(p.AuditID)) {
+		return nil, invalidToken("revoked")
+	}
+	u, err := s.t.users.Get(r, p.UserID)
+	if err != nil || u.Epoch != p.Epoch {
+		return nil, invalidToken("the user is gone, or has changed its password or was disabled since")
+	}
+	userDomain, err := s.enabledUser(r, u.User)
+	if err != nil {
+		return nil, err
+	}
+	t := &Token{
+		AuditIDs: []string{auditID(p.AuditID)}, Methods: p.Methods.names(),
+		IssuedAt: p.IssuedAt, ExpiresAt: p.ExpiresAt, User: tokenUser(u.User, userDomain),
+	}
+	if p.ChainID != [auditLen]byte{} {
+		t.AuditIDs = append(t.AuditIDs, auditID(p.ChainID))
+	}
+	holder := p.UserID // whose roles count
+	if p.Scope.TrustID != "" {
+		if holder, err = s.applyTrust(r, p, t); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.applyScope(r, p.Scope, t); err != nil {
+		return nil, err
+	}
+	if t.Scoped() {
+		t.Roles = s.rolesOn(r, holder, p.Scope)
+		if err := s.limitRoles(r, p, t); err != nil {
+			return nil, err
+		}
+	}
+	t.principal = t.newPrincipal()
+	return t, nil
+}
+
+// enabledUser returns the domain of a user if both are enabled.
+func (s *Service) enabledUser(r state.Reader, u User) (Project, error) {
+	domain, err := s.domain(r, u.DomainID)
+	if err != nil || !domain.Enabled || !u.Enabled {
+		return Project{}, invalidToken("the user or its domain is disabled")
+	}
+	return domain, nil
+}
+
+func tokenUser(u User, domain Project) TokenUser {
+	return TokenUser{
+		Ref: Ref{u.ID, u.Name}, Domain: Ref{domain.ID, domain.Name},
+		PasswordExpires: u.PasswordExpires,
+	}
+}
+
+// applyScope fills in what the token is for, if it is there and enabled.
+func (s *Service) applyScope(r state.Reader, sc scope, t *Token) error {
+	switch {
+	case sc.System:
+		t.System = true
+	case sc.DomainID != "":
+		d, err := s.domain(r, sc.DomainID)
+		if err != nil || !d.Enabled {
+			return invalidToken("the domain is gone or disabled")
+		}
+		t.Domain = &Ref{d.ID, d.Name}
+	case sc.ProjectID != "":
+		p, err := s.t.projects.Get(r, sc.ProjectID)
+		if err != nil || !p.Enabled {
+			return invalidToken("the project is gone or disabled")
+		}
+		t.Project = &TokenProject{Ref: Ref{p.ID, p.Name}, IsDomain: p.IsDomain}
+		if !p.IsDomain {
+			d, err := s.domain(r, p.DomainID)
+			if err != nil || !d.Enabled {
+				return invalidToken("the domain of the project is disabled")
+			}
+			t.Project.Domain = Ref{d.ID, d.Name}
+		}
+	}
+	return nil
+}
+
+// limitRoles keeps of the holder's roles those that an application credential or a
+// trust passes on. A scoped token without any role is void.
+func (s *Service) limitRoles(r state.Reader, p *payload, t *Token) error {
+	var allowed []string
+	switch {
+	case p.AppCredID != "":
+		row, err := s.t.appCreds.Get(r, p.AppCredID)
+		if err != nil || row.UserID != p.UserID || row.expired(s.core.Clock.Now()) {
+			return invalidToken("the application credential is gone or expired")
+		}
+		allowed = row.RoleIDs
+		t.AppCredential = &TokenAppCredential{
+			Ref: Ref{row.ID, row.Name}, Restricted: !row.Unrestricted, AccessRules: row.AccessRules,
+		}
+	case t.Trust != nil:
+		allowed = t.Trust.RoleIDs
+	}
+	if allowed != nil {
+		t.Roles = s.intersect(r, t.Roles, allowed)
+	}
+	if len(t.Roles) == 0 {
+		return invalidToken("the user has no role there")
+	}
+	return nil
+}
+
+// intersect keeps the roles that are among the allowed ones or implied by them. A
+// delegation holds as a whole: if one allowed role is missing, none is left.
+func (s *Service) intersect(r state.Reader, have []Role, allowed []string) []Role {
+	ids := map[string]bool{}
+	for _, id := range allowed {
+		if !slices.ContainsFunc(have, func(h Role) bool { return h.ID == id }) {
+			return nil
+		}
+		ids[id] = true
+	}
+	kept := s.globalRoles(r, ids)
+	return slices.DeleteFunc(kept, func(k Role) bool {
+		return !slices.ContainsFunc(have, func(h Role) bool { return h.ID == k.ID })
+	})
+}
+
+func (t *Token) newPrincipal() *policy.Principal {
+	p := &policy.Principal{
+		UserID: t.User.ID, UserName: t.User.Name,
+		UserDomainID: t.User.Domain.ID, UserDomainName: t.User.Domain.Name,
+		System: t.System, TokenID: t.AuditIDs[0],
+	}
+	if t.Project != nil {
+		p.ProjectID, p.ProjectName = t.Project.ID, t.Project.Name
+		p.ProjectDomainID, p.ProjectDomainName = t.Project.Domain.ID, t.Project.Domain.Name
+	}
+	if t.Domain != nil {
+		p.DomainID, p.DomainName = t.Domain.ID, t.Domain.Name
+	}
+	for _, r := range t.Roles {
+		p.Roles = append(p.Roles, r.Name)
+		p.RoleIDs = append(p.RoleIDs, r.ID)
+	}
+	return p
+}
+
+// same reports whether two tokens of the same payload say the same.
+func (t *Token) same(o *Token) bool {
+	return t.User == o.User && slices.EqualFunc(t.Roles, o.Roles, func(a, b Role) bool {
+		return a.ID == b.ID && a.Name == b.Name
+	}) && equal(t.Project, o.Project) && equal(t.Domain, o.Domain) &&
+		(t.AppCredential == nil) == (o.AppCredential == nil) &&
+		(t.AppCredential == nil || t.AppCredential.Ref == o.AppCredential.Ref) && t.Trust == nil && o.Trust == nil
+}
+
+// equal compares what two pointers point to.
+func equal[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+func auditID(id [auditLen]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

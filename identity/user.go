@@ -1,0 +1,248 @@
+package identity
+
+import (
+	"context"
+	"time"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// User is someone or something that can log in.
+type User struct {
+	ID               string     `json:"id"`
+	Name             string     `json:"name"` // unique in its domain
+	DomainID         string     `json:"domain"`
+	Enabled          bool       `json:"enabled"`
+	DefaultProjectID string     `json:"default_project,omitempty"` // the scope of a log-in that names none
+	Description      string     `json:"description,omitempty"`
+	Email            string     `json:"email,omitempty"`
+	PasswordExpires  *time.Time `json:"password_expires,omitempty"` // nil: never
+	Options          Attributes `json:"options,omitempty"`
+	Extra            Attributes `json:"extra,omitempty"`
+}
+
+// CreateUserOptions of Service.CreateUser.
+type CreateUserOptions struct {
+	ID               string // empty for a new one
+	Name             string
+	DomainID         string // default: the default domain
+	Password         string // empty: the user cannot log in with one
+	DefaultProjectID string
+	Description      string
+	Email            string
+	Disabled         bool
+	Options          Attributes
+	Extra            Attributes
+}
+
+// UpdateUserOptions of Service.UpdateUser; nil leaves as it is. Attributes are
+// merged into those that are there.
+type UpdateUserOptions struct {
+	Name             *string
+	Password         *string // a new one invalidates the user's tokens
+	DefaultProjectID *string // empty: none
+	Description      *string
+	Email            *string
+	Enabled          *bool // false invalidates the user's tokens
+	Options          Attributes
+	Extra            Attributes
+}
+
+// ListUsersOptions narrow Service.ListUsers; nil means all.
+type ListUsersOptions struct {
+	DomainID string
+	Name     string
+	Enabled  *bool
+}
+
+// CreateUser makes a user: fault.NotFound if the domain does not exist,
+// fault.AlreadyExists if it has a user of that name.
+func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User, error) {
+	u := userRow{User: User{
+		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID, Enabled: !opts.Disabled,
+		DefaultProjectID: opts.DefaultProjectID, Description: opts.Description,
+		Email: opts.Email, Options: opts.Options, Extra: opts.Extra,
+	}}
+	if u.ID == "" {
+		u.ID = s.core.IDs.Hex()
+	}
+	if u.DomainID == "" {
+		u.DomainID = DefaultDomainID
+	}
+	if err := s.readyUser(ctx, &u, opts.Password); err != nil {
+		return User{}, fault.Wrap("identity.CreateUser", err)
+	}
+	err := s.update(ctx, "CreateUser", func(tx *state.Tx) error {
+		if _, err := s.domain(tx, u.DomainID); err != nil {
+			return err
+		}
+		if err := s.t.users.Insert(tx, u); err != nil {
+			return duplicate(err, "user", u.Name, u.DomainID)
+		}
+		s.emit(ctx, tx, created, "user", u.ID)
+		return nil
+	})
+	return u.User, err
+}
+
+// readyUser checks what can be checked before the password is hashed, which is
+// slow, and hashes it.
+func (s *Service) readyUser(ctx context.Context, u *userRow, password string) error {
+	if err := checkName("user", u.Name, maxName); err != nil {
+		return err
+	}
+	r := s.core.DB.Snapshot()
+	if _, err := s.domain(r, u.DomainID); err != nil {
+		return err
+	}
+	if _, taken := s.t.users.Find(r, s.t.userName, u.DomainID, u.Name); taken {
+		return duplicate(fault.AlreadyExists, "user", u.Name, u.DomainID)
+	}
+	if password == "" {
+		return nil
+	}
+	hash, err := s.hasher.Hash(ctx, password)
+	u.Hash = hash
+	return err
+}
+
+// GetUser returns a user by its id.
+func (s *Service) GetUser(ctx context.Context, id string) (User, error) {
+	u, err := s.t.users.Get(s.core.DB.Snapshot(), id)
+	return u.User, fault.Wrap("identity.GetUser", err)
+}
+
+// FindUser returns the user of a name in a domain.
+func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, error) {
+	u, ok := s.t.users.Find(s.core.DB.Snapshot(), s.t.userName, domainID, name)
+	if !ok {
+		return User{}, fault.Wrap("identity.FindUser", fault.Missing("user", name))
+	}
+	return u.User, nil
+}
+
+// ListUsers returns users in order of their ids.
+func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User, error) {
+	if opts == nil {
+		opts = &ListUsersOptions{}
+	}
+	r := s.core.DB.Snapshot()
+	all := s.t.users.All(r)
+	if opts.DomainID != "" {
+		all = s.t.users.Where(r, s.t.userDomain, opts.DomainID)
+	}
+	list := []User{}
+	for u := range all {
+		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) {
+			list = append(list, u.User)
+		}
+	}
+	return list, nil
+}
+
+// UpdateUser changes a user.
+func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOptions) (User, error) {
+	var hash string
+	if opts.Password != nil && *opts.Password != "" {
+		if _, err := s.GetUser(ctx, id); err != nil {
+			return User{}, err
+		}
+		var err error
+		if hash, err = s.hasher.Hash(ctx, *opts.Password); err != nil {
+			return User{}, fault.Wrap("identity.UpdateUser", err)
+		}
+	}
+	var u userRow
+	err := s.update(ctx, "UpdateUser", func(tx *state.Tx) error {
+		err := s.t.users.Change(tx, id, func(old *userRow) error {
+			if err := immutable("user", id, old.Options, opts.Options); err != nil {
+				return err
+			}
+			old.apply(opts)
+			if opts.Password != nil {
+				old.Hash = hash
+				old.Epoch++
+			}
+			u = *old
+			return checkName("user", u.Name, maxName)
+		})
+		if err != nil {
+			return duplicate(err, "user", u.Name, u.DomainID)
+		}
+		s.emit(ctx, tx, updated, "user", id)
+		return nil
+	})
+	return u.User, err
+}
+
+// apply sets all that opts give but the password.
+func (u *userRow) apply(opts UpdateUserOptions) {
+	if opts.Enabled != nil && !*opts.Enabled && u.Enabled {
+		u.Epoch++
+	}
+	set(&u.Name, opts.Name)
+	set(&u.Enabled, opts.Enabled)
+	set(&u.DefaultProjectID, opts.DefaultProjectID)
+	set(&u.Description, opts.Description)
+	set(&u.Email, opts.Email)
+	u.Options = u.Options.merged(opts.Options)
+	u.Extra = u.Extra.merged(opts.Extra)
+}
+
+// ChangePassword is a user's own change of password: fault.Unauthenticated if the
+// old one is wrong, fault.Invalid if the new one is the same. It invalidates the
+// user's tokens.
+func (s *Service) ChangePassword(ctx context.Context, id, old, password string) error {
+	u, err := s.t.users.Get(s.core.DB.Snapshot(), id)
+	if err != nil {
+		u.Hash = ""
+	}
+	if err := s.hasher.Compare(ctx, u.Hash, old); err != nil {
+		return fault.Wrap("identity.ChangePassword", err)
+	}
+	if !u.Enabled {
+		return fault.Wrap("identity.ChangePassword", errDenied())
+	}
+	if password == "" {
+		return fault.Wrap("identity.ChangePassword", fault.New(fault.Invalid, "The new password must not be empty."))
+	}
+	if old == password {
+		return fault.Wrap("identity.ChangePassword",
+			fault.New(fault.Invalid, "Changing password failed: the new password cannot be identical to a previous password."))
+	}
+	_, err = s.UpdateUser(ctx, id, UpdateUserOptions{Password: &password})
+	return err
+}
+
+// DeleteUser removes a user with its role assignments, group memberships,
+// credentials, application credentials and trusts.
+func (s *Service) DeleteUser(ctx context.Context, id string) error {
+	return s.update(ctx, "DeleteUser", func(tx *state.Tx) error {
+		u, err := s.t.users.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := immutable("user", id, u.Options, nil); err != nil {
+			return err
+		}
+		return s.dropUser(ctx, tx, u.User)
+	})
+}
+
+func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
+	err := firstError(
+		s.dropAssignments(tx, s.t.assignActor, userActor(u.ID)),
+		deleteAll(tx, s.t.members, s.t.memberUser, memberKey, u.ID),
+		deleteAll(tx, s.t.appCreds, s.t.appCredUser, appCredKey, u.ID),
+		deleteAll(tx, s.t.accessRules, s.t.accessRuleUser, func(a *AccessRule) string { return a.ID }, u.ID),
+		deleteAll(tx, s.t.credentials, s.t.credentialUser, credentialKey, u.ID),
+		deleteAll(tx, s.t.trusts, s.t.trustTrustor, trustKey, u.ID),
+		deleteAll(tx, s.t.trusts, s.t.trustTrustee, trustKey, u.ID),
+		s.t.users.Delete(tx, u.ID),
+	)
+	if err == nil {
+		s.emit(ctx, tx, deleted, "user", u.ID)
+	}
+	return err
+}
