@@ -1,0 +1,2 @@
+// Package linux realises networks with the Linux kernel.
+package linux
