@@ -185,10 +185,11 @@ func dhcp(ctx context.Context, g Guest, wait time.Duration, options ...dhcpv4.Mo
 	return lease, err
 }
 
-// withDHCP runs f with a client on the guest's device.
+// withDHCP runs f with a client on the guest's device. It asks three times: a bridge
+// may forward a moment after a guest has come up.
 func withDHCP(g Guest, wait time.Duration, f func(c *nclient4.Client) error) error {
 	return g.Do(func() error {
-		c, err := nclient4.New(g.Device(), nclient4.WithTimeout(wait), nclient4.WithRetry(1))
+		c, err := nclient4.New(g.Device(), nclient4.WithTimeout(wait/3), nclient4.WithRetry(3))
 		if err != nil {
 			return err
 		}
