@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/blockio"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/inspect"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -180,16 +182,19 @@ func newHasher() *hasher {
 	return h
 }
 
-// Write hands a copy of p to each lane: the reader uses its buffer again.
+// Write hands a copy of p to each lane: the reader uses its buffer again. Large writes
+// go in pieces, so that the copies stay small.
 func (h *hasher) Write(p []byte) (int, error) {
-	for i := range h.lanes {
-		l := &h.lanes[i]
-		var b []byte
-		select {
-		case b = <-l.free:
-		default:
+	for piece := range slices.Chunk(p, blockio.Size) {
+		for i := range h.lanes {
+			l := &h.lanes[i]
+			var b []byte
+			select {
+			case b = <-l.free:
+			default:
+			}
+			l.in <- append(b[:0], piece...)
 		}
-		l.in <- append(b[:0], p...)
 	}
 	return len(p), nil
 }

@@ -15,13 +15,11 @@ import (
 	"syscall"
 
 	"github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/blockio"
 )
 
 // partial ends the names of files that are being written.
 const partial = ".part"
-
-// chunk is how much is read before ctx is looked at again.
-const chunk = 1 << 20
 
 // Store is a driver.Store over a directory.
 type Store struct{ dir string }
@@ -92,18 +90,13 @@ func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, e
 func (s *Store) write(ctx context.Context, f *os.File, content io.Reader) (int64, error) {
 	defer f.Close()
 	var n int64
-	for {
-		if err := ctx.Err(); err != nil {
-			return n, err
-		}
-		m, err := io.CopyN(f, content, chunk)
-		n += m
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return n, err
-		}
+	err := blockio.Each(ctx, content, func(_ int64, p []byte) error {
+		m, err := f.Write(p)
+		n += int64(m)
+		return err
+	})
+	if err != nil {
+		return n, err
 	}
 	if err := f.Sync(); err != nil {
 		return n, err

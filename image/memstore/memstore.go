@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/blockio"
 )
 
 // Config of New. The zero value is a store without limit or fault.
@@ -69,20 +70,24 @@ func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, e
 		room = s.cfg.MaxBytes - s.bytes
 		s.mu.Unlock()
 	}
-	var b bytes.Buffer
-	n, err := b.ReadFrom(&guarded{ctx, io.LimitReader(content, room+1)})
+	var data []byte
+	err := blockio.Each(ctx, content, func(_ int64, p []byte) error {
+		if int64(len(data)+len(p)) > room {
+			return driver.Errorf(driver.Exhausted, "the image store has no space left")
+		}
+		data = append(data, p...)
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
-	if n > room {
-		return 0, driver.Errorf(driver.Exhausted, "the image store has no space left")
-	}
+	n := int64(len(data))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.images[id]; ok {
 		return 0, driver.Errorf(driver.Conflict, "image %s is stored already", id)
 	}
-	s.images[id] = slices.Clip(b.Bytes())
+	s.images[id] = slices.Clip(data)
 	s.bytes += n
 	return n, nil
 }
@@ -129,16 +134,3 @@ func (s *Store) List(context.Context) ([]string, error) {
 type content struct{ *bytes.Reader }
 
 func (content) Close() error { return nil }
-
-// guarded ends a read when ctx does.
-type guarded struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (g *guarded) Read(p []byte) (int, error) {
-	if err := g.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return g.r.Read(p)
-}
