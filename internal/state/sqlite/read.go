@@ -25,12 +25,17 @@ func (e *engine) Load(ctx context.Context, row func(state.Row) error) (revision 
 // loadDocuments casts the JSON to a blob, which the driver hands over in memory of
 // its own: one copy for each document, not two.
 func loadDocuments(ctx context.Context, tx *sql.Tx, row func(state.Row) error) error {
-	rows, err := tx.QueryContext(ctx, `SELECT collection, key, version, revision, CAST(doc AS BLOB) FROM documents`)
+	// With a context that can end, the driver starts a goroutine for each row.
+	rows, err := tx.QueryContext(context.WithoutCancel(ctx),
+		`SELECT collection, key, version, revision, CAST(doc AS BLOB) FROM documents`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		var r state.Row
 		if err := rows.Scan(&r.Collection, &r.Key, &r.Version, &r.Revision, &r.Doc); err != nil {
 			return err
