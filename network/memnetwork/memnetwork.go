@@ -1,0 +1,289 @@
+// Package memnetwork is a network mechanism in memory: for tests and simulations.
+// It moves no packets, but it holds what it was told, it can be looked into, and
+// it can be made slow or faulty.
+package memnetwork
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/network/driver"
+)
+
+// Config describes the fake's host.
+type Config struct {
+	Name     string   // "mem" if empty
+	Physical []string // the provider networks that it reaches; "physnet1" if nil
+
+	Clock clock.Clock // the machine's if nil
+
+	// Fault is asked at each call with the method's name and the id of the network,
+	// port or router: before the effect as "EnsurePort", after it as
+	// "EnsurePort/after". The call ends with the error that it returns.
+	Fault func(op, id string) error
+	// Delay says how long a call takes on Clock.
+	Delay func(op, id string) time.Duration
+}
+
+// Mechanism is the fake. It is a driver.Mechanism. Closing it is what the end of a
+// process is to a real one: it may be used again.
+type Mechanism struct {
+	host  driver.Host
+	clock clock.Clock
+
+	mu       sync.RWMutex
+	fault    func(op, id string) error
+	delay    func(op, id string) time.Duration
+	networks map[string]driver.Network
+	ports    map[string]driver.Port
+	routers  map[string]driver.Router
+	served   map[string]bool // networks with metadata since the last Close
+	handler  driver.MetadataHandler
+}
+
+var _ driver.Mechanism = (*Mechanism)(nil)
+
+// New returns a mechanism with nothing on it.
+func New(cfg Config) *Mechanism {
+	if cfg.Name == "" {
+		cfg.Name = "mem"
+	}
+	if cfg.Physical == nil {
+		cfg.Physical = []string{"physnet1"}
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System{}
+	}
+	return &Mechanism{
+		host:  driver.Host{Name: cfg.Name, Type: "fake", Physical: slices.Sorted(slices.Values(cfg.Physical))},
+		clock: cfg.Clock, fault: cfg.Fault, delay: cfg.Delay,
+		networks: make(map[string]driver.Network),
+		ports:    make(map[string]driver.Port),
+		routers:  make(map[string]driver.Router),
+		served:   make(map[string]bool),
+	}
+}
+
+// SetFault replaces Config.Fault; nil ends all faults.
+func (m *Mechanism) SetFault(f func(op, id string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = f
+}
+
+// SetDelay replaces Config.Delay; nil ends all delays.
+func (m *Mechanism) SetDelay(f func(op, id string) time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.delay = f
+}
+
+// FailTimes returns a fault for the next n calls of op, on whatever id: negative n
+// for all.
+func FailTimes(op string, n int, err error) func(op, id string) error {
+	var mu sync.Mutex
+	return func(called, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if called != op || n == 0 {
+			return nil
+		}
+		n--
+		return err
+	}
+}
+
+// enter waits and fails as configured.
+func (m *Mechanism) enter(ctx context.Context, op, id string) error {
+	m.mu.RLock()
+	fault, delay := m.fault, m.delay
+	m.mu.RUnlock()
+	if delay != nil {
+		if err := clock.Sleep(ctx, m.clock, delay(op, id)); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if fault != nil {
+		return fault(op, id)
+	}
+	return nil
+}
+
+// change runs do, which may change what is held, between the two faults.
+func (m *Mechanism) change(ctx context.Context, op, id string, do func() error) error {
+	if err := m.enter(ctx, op, id); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	err, fault := do(), m.fault
+	m.mu.Unlock()
+	if err != nil || fault == nil {
+		return err
+	}
+	return fault(op+"/after", id)
+}
+
+// Host describes the host.
+func (m *Mechanism) Host(ctx context.Context) (driver.Host, error) {
+	return m.host, m.enter(ctx, "Host", "")
+}
+
+// EnsureNetwork keeps the network.
+func (m *Mechanism) EnsureNetwork(ctx context.Context, n driver.Network) error {
+	return m.change(ctx, "EnsureNetwork", n.ID, func() error {
+		if n.ID == "" {
+			return driver.Errorf(driver.Invalid, "a network has no id")
+		}
+		if n.Physical != "" && !slices.Contains(m.host.Physical, n.Physical) {
+			return driver.Errorf(driver.Unsupported, "this host does not reach provider network %s", n.Physical)
+		}
+		n.Subnets, n.Peers, n.Leases = slices.Clone(n.Subnets), slices.Clone(n.Peers), slices.Clone(n.Leases)
+		m.networks[n.ID] = n
+		m.served[n.ID] = n.Service.PortID != ""
+		return nil
+	})
+}
+
+// RemoveNetwork forgets the network.
+func (m *Mechanism) RemoveNetwork(ctx context.Context, id string) error {
+	return m.change(ctx, "RemoveNetwork", id, func() error {
+		if m.used(id) {
+			return driver.Errorf(driver.Conflict, "network %s still has ports on this host", id)
+		}
+		delete(m.networks, id)
+		delete(m.served, id)
+		return nil
+	})
+}
+
+// used reports whether a port or a router is on the network.
+func (m *Mechanism) used(network string) bool {
+	for _, p := range m.ports {
+		if p.NetworkID == network {
+			return true
+		}
+	}
+	for _, r := range m.routers {
+		if slices.Contains(networksOf(r), network) {
+			return true
+		}
+	}
+	return false
+}
+
+// networksOf lists the networks that a router has legs in.
+func networksOf(r driver.Router) []string {
+	var all []string
+	for _, p := range r.Ports {
+		all = append(all, p.NetworkID)
+	}
+	if r.Gateway != nil {
+		all = append(all, r.Gateway.NetworkID)
+	}
+	return all
+}
+
+// EnsurePort keeps the port.
+func (m *Mechanism) EnsurePort(ctx context.Context, p driver.Port) (at driver.Attachment, err error) {
+	err = m.change(ctx, "EnsurePort", p.ID, func() error {
+		n, ok := m.networks[p.NetworkID]
+		if !ok {
+			return driver.Errorf(driver.NotFound, "network %s is not on this host", p.NetworkID)
+		}
+		p.Addresses, p.Pairs, p.Rules = slices.Clone(p.Addresses), slices.Clone(p.Pairs), slices.Clone(p.Rules)
+		m.ports[p.ID] = p
+		at = driver.Attachment{Tap: tapName(p.ID), MTU: n.MTU}
+		return nil
+	})
+	if err != nil {
+		return driver.Attachment{}, err
+	}
+	return at, nil
+}
+
+// tapName is the port's device, were it real.
+func tapName(port string) string { return "tap" + port[:min(11, len(port))] }
+
+// RemovePort forgets the port.
+func (m *Mechanism) RemovePort(ctx context.Context, id string) error {
+	return m.change(ctx, "RemovePort", id, func() error {
+		delete(m.ports, id)
+		return nil
+	})
+}
+
+// EnsureRouter keeps the router.
+func (m *Mechanism) EnsureRouter(ctx context.Context, r driver.Router) error {
+	return m.change(ctx, "EnsureRouter", r.ID, func() error {
+		for _, id := range networksOf(r) {
+			if _, ok := m.networks[id]; !ok {
+				return driver.Errorf(driver.NotFound, "network %s is not on this host", id)
+			}
+		}
+		r.Ports, r.Floating, r.Routes = slices.Clone(r.Ports), slices.Clone(r.Floating), slices.Clone(r.Routes)
+		m.routers[r.ID] = r
+		return nil
+	})
+}
+
+// RemoveRouter forgets the router.
+func (m *Mechanism) RemoveRouter(ctx context.Context, id string) error {
+	return m.change(ctx, "RemoveRouter", id, func() error {
+		delete(m.routers, id)
+		return nil
+	})
+}
+
+// Inventory lists what is held.
+func (m *Mechanism) Inventory(ctx context.Context) (driver.Inventory, error) {
+	if err := m.enter(ctx, "Inventory", ""); err != nil {
+		return driver.Inventory{}, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return driver.Inventory{
+		Networks: slices.Sorted(maps.Keys(m.networks)),
+		Ports:    slices.Sorted(maps.Keys(m.ports)),
+		Routers:  slices.Sorted(maps.Keys(m.routers)),
+	}, nil
+}
+
+// Close ends metadata until the next Serve and EnsureNetwork. What is held stays.
+func (m *Mechanism) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.handler = nil
+	clear(m.served)
+	return nil
+}
+
+// Network returns a network as it was last ensured.
+func (m *Mechanism) Network(id string) (driver.Network, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	n, ok := m.networks[id]
+	return n, ok
+}
+
+// Port returns a port as it was last ensured.
+func (m *Mechanism) Port(id string) (driver.Port, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	p, ok := m.ports[id]
+	return p, ok
+}
+
+// Router returns a router as it was last ensured.
+func (m *Mechanism) Router(id string) (driver.Router, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	r, ok := m.routers[id]
+	return r, ok
+}
