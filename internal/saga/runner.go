@@ -115,12 +115,20 @@ func (e *Engine) backward(f *flight, d *Definition, s Saga) (Saga, error) {
 	return e.journal(s, r, e.undoFailed(d, step, err))
 }
 
-// call runs a Do or an Undo.
+// call runs a Do or an Undo, in a goroutine of its own so that one that ends its
+// goroutine (as a test's FailNow does) ends no worker.
 func (e *Engine) call(ctx context.Context, r *Run, do func(context.Context, *Run) error) error {
 	if do == nil { // the undo was taken out of the program
 		return nil
 	}
-	if err := e.guard(r, func() error { return do(ctx, r) }); err != nil {
+	err := error(fault.New(fault.Internal, "an internal error").Because(errors.New("the step ended its goroutine")))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = e.guard(r, func() error { return do(ctx, r) })
+	}()
+	<-ended
+	if err != nil {
 		return err
 	}
 	return r.err
