@@ -48,3 +48,26 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 	}
 	return all, nil
 }
+
+// NetworksOn returns the networks that are, or shall be, on a host.
+func (s *Service) NetworksOn(_ context.Context, host string) ([]Network, error) {
+	snap, seen, nets := s.db.Snapshot(), map[string]bool{}, []Network{}
+	add := func(id string) {
+		if n, err := s.t.networks.Get(snap, id); err == nil && !seen[id] {
+			seen[id] = true
+			nets = append(nets, n)
+		}
+	}
+	for p := range s.t.ports.Where(snap, s.t.portBy.host, host) {
+		add(p.NetworkID)
+	}
+	if host == s.cfg.RouterHost {
+		for p := range s.t.ports.Where(snap, s.t.portBy.leg) {
+			add(p.NetworkID)
+		}
+	}
+	return nets, nil
+}
+
+// RouterHost is the host on which routers live; empty if there is none.
+func (s *Service) RouterHost() string { return s.cfg.RouterHost }

@@ -16,7 +16,6 @@ type CreateSecurityGroupOptions struct {
 	Name        string
 	Description string
 	Tags        []string
-	Stateful    *bool // nil: true
 }
 
 // CreateSecurityGroup makes a security group that lets everything out and nothing
@@ -26,7 +25,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, projectID string, opt
 	if err != nil {
 		return SecurityGroup{}, fault.Wrap("network.CreateSecurityGroup", err)
 	}
-	g := SecurityGroup{Meta: meta, Stateful: orTrue(opts.Stateful)}
+	g := SecurityGroup{Meta: meta}
 	err = s.update(ctx, "CreateSecurityGroup", func(tx *state.Tx) error {
 		if _, err := s.ensureDefaultGroup(ctx, tx, projectID); err != nil {
 			return err
@@ -94,7 +93,7 @@ func (s *Service) ensureDefaultGroup(ctx context.Context, tx *state.Tx, projectI
 	if err != nil {
 		return SecurityGroup{}, err
 	}
-	g := SecurityGroup{Meta: meta, Stateful: true, Default: true}
+	g := SecurityGroup{Meta: meta, Default: true}
 	s.emit(ctx, tx, "security_group.create.end", "security_group", &g.Meta)
 	return g, s.insertGroup(tx, g)
 }
@@ -144,7 +143,6 @@ func (s *Service) ListSecurityGroups(context.Context) ([]SecurityGroup, error) {
 // UpdateSecurityGroupOptions change a security group; nil leaves a value as it is.
 type UpdateSecurityGroupOptions struct {
 	Labels
-	Stateful *bool
 }
 
 // UpdateSecurityGroup changes a security group.
@@ -157,7 +155,6 @@ func (s *Service) UpdateSecurityGroup(ctx context.Context, id string, opts Updat
 		if g.Default && opts.Name != nil && *opts.Name != g.Name {
 			return refused(fault.Conflict, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
 		}
-		set(&g.Stateful, opts.Stateful)
 		if err := opts.apply(&g.Meta); err != nil {
 			return err
 		}

@@ -74,6 +74,11 @@ func (s *Service) DefaultQuotas(context.Context) (map[string]int, error) {
 	return s.limits.Defaults(s.db.Snapshot()), nil
 }
 
+// QuotaProjects returns the projects that have limits of their own.
+func (s *Service) QuotaProjects(context.Context) ([]string, error) {
+	return s.limits.Projects(s.db.Snapshot()), nil
+}
+
 // Usage returns how much of each limited resource a project has.
 func (s *Service) Usage(_ context.Context, projectID string) (map[string]int, error) {
 	snap, used := s.db.Snapshot(), maps.Clone(defaultQuotas)

@@ -178,7 +178,6 @@ type Router struct {
 // SecurityGroup is the record of a set of rules.
 type SecurityGroup struct {
 	Meta
-	Stateful bool `json:"stateful"`
 	// Default is set for the group that ports get that ask for none.
 	Default bool `json:"default,omitempty"`
 }

@@ -93,6 +93,17 @@ func (l *Limits) Set(tx *state.Tx, project string, limits map[string]int) error 
 	return l.sets.Put(tx, s)
 }
 
+// Projects returns the projects that have limits of their own, in order.
+func (l *Limits) Projects(r state.Reader) []string {
+	var projects []string
+	for s := range l.sets.All(r) {
+		if s.Service == l.service && s.Project != "" {
+			projects = append(projects, s.Project)
+		}
+	}
+	return projects
+}
+
 // Reset gives a project the defaults again.
 func (l *Limits) Reset(tx *state.Tx, project string) error {
 	err := l.sets.Delete(tx, state.Key(l.service, project))
