@@ -6,11 +6,17 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 )
+
+// bodyTimeout is how long a JSON body may take to arrive. It is the connection's
+// deadline, which goes by the machine's clock.
+const bodyTimeout = 30 * time.Second
 
 // negotiate settles the microversion and says so in the answer.
 func (x *exchange) negotiate() error {
@@ -43,10 +49,10 @@ func (x *exchange) choose(e *endpoint) (*boundRoute, error) {
 	}
 	route, known := e.choose(x.request.Version, action)
 	switch {
-	case route == nil && e.acts:
-		return nil, &actionError{action}
 	case route == nil && known:
 		return nil, &versionNotFound{x.request.Version}
+	case route == nil && e.acts:
+		return nil, &actionError{action}
 	case route == nil:
 		return nil, errNoRoute
 	}
@@ -106,30 +112,47 @@ func (x *exchange) readJSON() (any, error) {
 	return v, nil
 }
 
+// limitBodyTime sets or lifts the deadline of what is still to come of the body. It
+// holds for a body that nobody reads as well: the server would wait for its end
+// before it answers. A writer that is no connection has no deadline and needs none.
+func (x *exchange) limitBodyTime(on bool) {
+	if x.http.ContentLength == 0 {
+		return
+	}
+	var until time.Time
+	if on {
+		until = time.Now().Add(bodyTimeout)
+	}
+	http.NewResponseController(x.w).SetReadDeadline(until)
+}
+
 // readBody reads the body into memory if it is not over the limit.
 func (x *exchange) readBody() ([]byte, error) {
 	limit := x.api.MaxBody
 	if x.http.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	if n := x.http.ContentLength; n > 0 {
-		body := make([]byte, n)
-		_, err := io.ReadFull(x.http.Body, body)
-		return body, readFault(err)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.http.Body, limit))
-	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
+	body, err := readAll(x.http.Body, x.http.ContentLength, limit)
+	switch over := (*http.MaxBytesError)(nil); {
+	case err == nil:
+		x.limitBodyTime(false)
+		return body, nil
+	case errors.As(err, &over):
 		return nil, tooLarge(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &StatusError{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time."}
 	}
-	return body, readFault(err)
+	return nil, fault.New(fault.Invalid, "The request body could not be read.").Because(err)
 }
 
-// readFault classifies what went wrong while a body was read: it is the client's.
-func readFault(err error) error {
-	if err == nil {
-		return nil
+// readAll reads a body whose length is known, or negative if it is not.
+func readAll(from io.ReadCloser, length, limit int64) ([]byte, error) {
+	if length >= 0 {
+		body := make([]byte, length)
+		_, err := io.ReadFull(from, body)
+		return body, err
 	}
-	return fault.New(fault.Invalid, "The request body could not be read.").Because(err)
+	return io.ReadAll(http.MaxBytesReader(nil, from, limit))
 }
 
 // tooLarge is the error of a body over the limit.

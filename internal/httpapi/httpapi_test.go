@@ -147,6 +147,7 @@ func compute() httpapi.API {
 			{Method: "POST", Path: "/v2.1/servers/{server_id}/action", Action: "os-stop", Policy: show, Status: 202, Handle: say("stopped")},
 			{Method: "POST", Path: "/v2.1/servers/{server_id}/action", Action: "lock", Policy: show, Max: httpapi.Version{Major: 2, Minor: 72}, Handle: say("old lock")},
 			{Method: "POST", Path: "/v2.1/servers/{server_id}/action", Action: "lock", Policy: show, Min: httpapi.Version{Major: 2, Minor: 73}, Handle: say("new lock")},
+			{Method: "POST", Path: "/v2.1/servers/{server_id}/action", Action: "melt", Policy: show, Min: httpapi.Version{Major: 2, Minor: 90}, Handle: say("melted")},
 			{Method: "GET", Path: "/v2.1/servers/{server_id}/topology", Policy: show, Min: httpapi.Version{Major: 2, Minor: 78}, Handle: say("topology")},
 			{Method: "GET", Path: "/v2.1/flavors", Policy: "os_compute_api:os-flavor-manage:create", Handle: say("flavors")},
 			{Method: "GET", Path: "/v2.1/whoami", AnyToken: true, Handle: func(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {

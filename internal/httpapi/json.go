@@ -3,12 +3,16 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // maxNesting bounds how deep objects and lists of a body lie in one another.
 const maxNesting = 64
+
+// maxDigits bounds the length of a number.
+const maxDigits = 400
 
 // parseJSON parses a whole body into maps, slices, strings, json.Numbers, booleans
 // and nil. It refuses what two readers could understand differently: a name twice
@@ -148,5 +152,20 @@ func (p *jsonParser) number() json.Number {
 		n = len(rest)
 	}
 	p.at += n
-	return json.Number(rest[:n])
+	text := string(rest[:n])
+	if !reasonable(text) {
+		p.problem = "the number " + clip(text, 64) + " is out of range"
+	}
+	return json.Number(text)
+}
+
+// reasonable reports whether a number is one that a float64 holds. Validation
+// computes with whole numbers: 1e999999999 would keep it busy for hours.
+func reasonable(number string) bool {
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || len(number) > maxDigits {
+		return false
+	}
+	_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	return f != 0 || len(exponent) <= len("-999")
 }

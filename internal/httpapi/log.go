@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"time"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
 )
 
 // globalID is the form of a request id that a caller may bring along.
@@ -16,6 +18,8 @@ var globalID = regexp.MustCompile(`^req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a
 func (x *exchange) log(start time.Time) {
 	level := slog.LevelDebug
 	switch {
+	case x.http.Context().Err() != nil && fault.Of(x.err) == fault.Cancelled:
+		level = slog.LevelInfo // the client has gone
 	case x.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case x.status >= http.StatusBadRequest, x.err != nil: // or an answer cut off

@@ -46,6 +46,7 @@ func (s *server) serveBelow(w http.ResponseWriter, r *http.Request, prefix, path
 	x.stamp()
 	defer x.log(start)
 	defer x.recover()
+	x.limitBodyTime(true)
 	if err := x.serve(); err != nil {
 		x.fail(err)
 	}
@@ -82,6 +83,9 @@ func (x *exchange) serve() error {
 	route, err := x.choose(e)
 	if err != nil {
 		return err
+	}
+	if route.Stream {
+		x.limitBodyTime(false)
 	}
 	x.request.BaseURL = origin(x.http) + x.prefix
 	ctx = caller.With(ctx, x.callerInfo())
@@ -197,6 +201,7 @@ func (x *exchange) fail(err error) {
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
+	x.limitBodyTime(true)
 	x.status = x.api.Dialect.Status(err)
 	contentType, body := x.api.Dialect.Body(x.status, err, x.request.ID)
 	writeError(x.w, x.http, x.status, contentType, body)
