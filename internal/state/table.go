@@ -65,7 +65,7 @@ func buildTable[T any](spec *Spec[T], docs []any) *typedTable[T] {
 		t.docs.Load(r.ix, ref[T]{r.doc})
 	}
 	for i, ix := range spec.Indexes {
-		var entries []entry[T]
+		entries := make([]entry[T], 0, len(refs))
 		for _, r := range refs {
 			for _, k := range ix.keys(r.doc) {
 				entries = append(entries, entry[T]{k, r.doc})
