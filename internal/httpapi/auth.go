@@ -17,9 +17,6 @@ func (x *exchange) authenticate(ctx context.Context, public bool) (*policy.Princ
 	if err != nil && public {
 		return nil, nil
 	}
-	if fault.Of(err) == fault.Unauthenticated {
-		x.w.Header().Set("Www-Authenticate", `Keystone uri="`+x.opts.AuthURL(x.http)+`"`)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ func (d Glance) Body(status int, err error, _ string) (string, []byte) {
 	return "text/html; charset=UTF-8", []byte(page)
 }
 
+// words are those of the service.
 func (Glance) words() *words {
 	return &words{
 		denied: func(rule string) string { return "You are not authorized to complete " + rule + " action." },

@@ -14,6 +14,7 @@ func (d Keystone) Body(status int, err error, _ string) (string, []byte) {
 	return jsonType, titledBody(status, Text(d, status, err))
 }
 
+// words are those of the service.
 func (Keystone) words() *words {
 	return &words{
 		denied: func(rule string) string {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/welkin-cloud/cloud/internal/ids"
 )
 
 // mountKey is the context key of the mount point.
@@ -15,7 +17,7 @@ type mountKey struct{}
 // Mount serves each handler below its prefix ("/compute") and, at "/", a list of
 // them. The prefix is taken off the path and kept for BaseURL.
 func Mount(handlers map[string]http.Handler) http.Handler {
-	m := &mounted{prefixes: slices.Sorted(maps.Keys(handlers)), handlers: handlers}
+	m := &mounted{prefixes: slices.Sorted(maps.Keys(handlers)), handlers: handlers, ids: ids.Random()}
 	for _, p := range m.prefixes {
 		if !strings.HasPrefix(p, "/") || strings.Count(p, "/") != 1 || len(p) < 2 {
 			panic("httpapi: a mount point is one segment such as /compute, not " + p)
@@ -28,6 +30,7 @@ func Mount(handlers map[string]http.Handler) http.Handler {
 type mounted struct {
 	prefixes []string // sorted
 	handlers map[string]http.Handler
+	ids      *ids.Source // of requests that no handler gets
 }
 
 // ServeHTTP passes a request on to the handler of its first segment.
@@ -57,6 +60,7 @@ func (m *mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *mounted) serveRoot(w http.ResponseWriter, r *http.Request, path string) {
 	h := w.Header()
 	h.Set("Content-Type", jsonType)
+	h.Set("X-Openstack-Request-Id", "req-"+m.ids.UUID())
 	status, body := http.StatusOK, []byte(nil)
 	switch {
 	case path != "/" && path != "":

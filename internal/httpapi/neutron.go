@@ -32,6 +32,7 @@ func (d Neutron) Body(status int, err error, _ string) (string, []byte) {
 	return jsonType, rawJSON("NeutronError", inner{Type: neutronType(status, err), Message: text})
 }
 
+// words are those of the service.
 func (Neutron) words() *words {
 	return &words{
 		denied: func(rule string) string { return "rule:" + rule + " is disallowed by policy" },

@@ -18,6 +18,7 @@ func (d Nova) Body(status int, err error, _ string) (string, []byte) {
 	return jsonType, namedFault(status, Text(d, status, err))
 }
 
+// words are those of the service.
 func (Nova) words() *words {
 	return &words{
 		missing: func(resource, id string) string {
@@ -52,6 +53,7 @@ func (d Cinder) Body(status int, err error, _ string) (string, []byte) {
 	return jsonType, namedFault(status, Text(d, status, err))
 }
 
+// words are those of the service.
 func (Cinder) words() *words {
 	return &words{
 		missing: func(resource, id string) string {

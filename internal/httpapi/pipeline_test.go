@@ -50,6 +50,17 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
+func TestEvery401NamesTheIdentityService(t *testing.T) {
+	opts := options(t, io.Discard)
+	opts.AuthURL = func(*http.Request) string { return "https://keys.example.org/v3" }
+	h := httpapi.New(httpapi.API{Service: "identity", Dialect: httpapi.Keystone{}, Routes: []httpapi.Route{
+		{Method: "POST", Path: "/v3/auth/tokens", Public: true, Handle: failing(fault.Unauthenticated)},
+	}}, opts)
+	a := ask(t, h, "POST /v3/auth/tokens", "")
+	require.Equal(t, 401, a.StatusCode)
+	require.Equal(t, `Keystone uri="https://keys.example.org/v3"`, a.Header.Get("WWW-Authenticate"))
+}
+
 func TestMicroversions(t *testing.T) {
 	h := newCompute(t, io.Discard)
 	const modern, legacy = "OpenStack-API-Version: ", "X-OpenStack-Nova-API-Version: "

@@ -38,6 +38,7 @@ func (d Placement) Body(status int, err error, requestID string) (string, []byte
 	return jsonType, rawJSON("errors", []inner{e})
 }
 
+// words are those of the service.
 func (Placement) words() *words {
 	return &words{
 		missing: func(resource, id string) string {

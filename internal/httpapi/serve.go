@@ -203,6 +203,9 @@ func (x *exchange) fail(err error) {
 	}
 	x.limitBodyTime(true)
 	x.status = x.api.Dialect.Status(err)
+	if x.status == http.StatusUnauthorized {
+		x.w.Header().Set("Www-Authenticate", `Keystone uri="`+x.opts.AuthURL(x.http)+`"`)
+	}
 	contentType, body := x.api.Dialect.Body(x.status, err, x.request.ID)
 	writeError(x.w, x.http, x.status, contentType, body)
 }

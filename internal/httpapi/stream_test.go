@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,13 +21,13 @@ import (
 // closer notes that it was closed.
 type closer struct {
 	io.Reader
-	closed *bool
+	closed *atomic.Bool
 }
 
-func (c closer) Close() error { *c.closed = true; return nil }
+func (c closer) Close() error { c.closed.Store(true); return nil }
 
 // streams is an API of streams. Its upload answers with the length of what was sent.
-func streams(t *testing.T, closed *bool) http.Handler {
+func streams(t *testing.T, closed *atomic.Bool) http.Handler {
 	file := filepath.Join(t.TempDir(), "f")
 	require.NoError(t, os.WriteFile(file, []byte("from a file"), 0o600))
 	down := func(path string, open func() (io.Reader, int64)) httpapi.Route {
@@ -66,7 +67,7 @@ type failingReader struct{}
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
 
 func TestStreams(t *testing.T) {
-	var closed bool
+	var closed atomic.Bool
 	server := httptest.NewServer(streams(t, &closed))
 	defer server.Close()
 	for _, c := range []struct {
@@ -81,7 +82,7 @@ func TestStreams(t *testing.T) {
 		{"/broken", "some", "application/octet-stream", -1, true},
 	} {
 		t.Run(c.path, func(t *testing.T) {
-			closed = c.path == "/file"
+			closed.Store(c.path == "/file")
 			resp, err := http.Get(server.URL + c.path)
 			if err != nil && c.broken {
 				return // the connection broke before anything came
@@ -99,7 +100,7 @@ func TestStreams(t *testing.T) {
 			if c.length >= 0 {
 				require.Equal(t, c.length, resp.ContentLength)
 			}
-			require.True(t, closed)
+			require.True(t, closed.Load())
 		})
 	}
 	resp, err := http.Head(server.URL + "/whole")
@@ -109,7 +110,7 @@ func TestStreams(t *testing.T) {
 }
 
 func TestUploadIsNotLimited(t *testing.T) {
-	var closed bool
+	var closed atomic.Bool
 	a := ask(t, streams(t, &closed), "PUT /up/a/b%20c/d", strings.Repeat("x", 100000))
 	require.Equal(t, 201, a.StatusCode)
 	require.JSONEq(t, `{"n":100000,"name":"a/b c/d"}`, a.body)
@@ -117,7 +118,7 @@ func TestUploadIsNotLimited(t *testing.T) {
 }
 
 func TestStreamStopsWithItsRequest(t *testing.T) {
-	var closed bool
+	var closed atomic.Bool
 	api := httpapi.API{Service: "image", Dialect: httpapi.Glance{}, Routes: []httpapi.Route{{
 		Method: "GET", Path: "/", Public: true,
 		Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
@@ -128,7 +129,7 @@ func TestStreamStopsWithItsRequest(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil).WithContext(ctx)
 	cancel()
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), r) })
-	require.True(t, closed)
+	require.True(t, closed.Load())
 }
 
 // endless never ends.
