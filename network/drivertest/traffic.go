@@ -18,7 +18,7 @@ func traffic() []testCase {
 		{"PortDownIsSilent", portDown},
 		{"OverlappingTenantsAreIsolated", overlappingTenants},
 		{"ReopenKeepsConnections", reopenKeepsConnections},
-	}, serviceCases(), spoofCases(), securityCases(), routerCases())
+	}, serviceCases(), spoofCases(), securityCases(), routerCases(), ipv6Cases())
 }
 
 func guestsTalk(t *testing.T, h Harness) {

@@ -58,7 +58,7 @@ type Mechanism struct {
 	closed   bool
 	services map[string]*service // by network id
 	subnets  map[string][]driver.Subnet
-	adverts  map[string]*advertiser // by router id
+	running  map[string]*advertiser // by router id
 	rules    map[string]*rulebook   // by port id
 
 	handler atomic.Pointer[driver.MetadataHandler]
@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Mechanism, error) {
 		cfg:      cfg,
 		services: make(map[string]*service),
 		subnets:  make(map[string][]driver.Subnet),
-		adverts:  make(map[string]*advertiser),
+		running:  make(map[string]*advertiser),
 		rules:    make(map[string]*rulebook),
 	}
 	if err := m.openHost(); err != nil {
@@ -228,13 +228,13 @@ func (m *Mechanism) Close() error {
 		return nil
 	}
 	m.closed = true
-	services, adverts := m.services, m.adverts
-	m.services, m.adverts = map[string]*service{}, map[string]*advertiser{}
+	services, running := m.services, m.running
+	m.services, m.running = map[string]*service{}, map[string]*advertiser{}
 	m.mu.Unlock()
 	for _, s := range services {
 		s.close()
 	}
-	for _, a := range adverts {
+	for _, a := range running {
 		a.close()
 	}
 	m.host.close()

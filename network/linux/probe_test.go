@@ -46,16 +46,10 @@ func newMachine(t *testing.T, name string) *machine {
 		return fd.Close()
 	}))
 	t.Cleanup(func() { require.NoError(t, netns.DeleteNamed(name)) })
-	fd, err := netns.GetFromName(name)
+	m := machineOf(t, name)
+	lo, err := m.nl.LinkByName("lo")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, fd.Close()) })
-	nl, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
-	require.NoError(t, err)
-	t.Cleanup(nl.Close)
-	lo, err := nl.LinkByName("lo")
-	require.NoError(t, err)
-	require.NoError(t, nl.LinkSetUp(lo))
-	m := &machine{fd: fd, nl: nl}
+	require.NoError(t, m.nl.LinkSetUp(lo))
 	require.NoError(t, m.Do(func() error {
 		return errors.Join(
 			os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0),
@@ -63,6 +57,18 @@ func newMachine(t *testing.T, name string) *machine {
 		)
 	}))
 	return m
+}
+
+// machineOf opens a namespace that is there.
+func machineOf(t *testing.T, name string) *machine {
+	t.Helper()
+	fd, err := netns.GetFromName(name)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, fd.Close()) })
+	nl, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
+	require.NoError(t, err)
+	t.Cleanup(nl.Close)
+	return &machine{fd: fd, nl: nl}
 }
 
 func (p *probe) name() string {

@@ -121,12 +121,15 @@ func (m *Mechanism) serve(n driver.Network, in *space, l netlink.Link) error {
 		return err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		go s.close()
+	closed := m.closed
+	if !closed {
+		m.services[n.ID] = s
+	}
+	m.mu.Unlock()
+	if closed {
+		s.close()
 		return driver.Errorf(driver.Unavailable, "the network mechanism is closed")
 	}
-	m.services[n.ID] = s
 	return nil
 }
 
