@@ -195,18 +195,18 @@ func TestWorkersAreBounded(t *testing.T) {
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil, saga.Config{Workers: 2, Limits: map[string]int{"build": 1}})
-		var order []string
+		var order list
 		build := saga.Step{
 			Name:  "build",
 			Limit: func(run *saga.Run) string { return "build:host-1" },
 			Do: func(ctx context.Context, run *saga.Run) error {
 				time.Sleep(time.Minute)
-				order = append(order, run.Saga().Resource)
+				order.add(run.Saga().Resource)
 				return ctx.Err()
 			},
 		}
 		free := saga.Step{Name: "free", Do: func(_ context.Context, run *saga.Run) error {
-			order = append(order, run.Saga().Resource)
+			order.add(run.Saga().Resource)
 			return nil
 		}}
 		r.Define(saga.Definition{Name: "test.build", Steps: []saga.Step{build}})
@@ -220,7 +220,7 @@ func TestLimits(t *testing.T) {
 		require.NoError(t, r.Wait(t.Context(), r.start("test.free", "6", nil)), "those who wait take up no worker")
 		r.cancel("3")
 		require.NoError(t, r.Idle(t.Context()))
-		require.Equal(t, []string{"thing/6", "thing/1", "thing/2", "thing/4", "thing/5"}, order, "first come, first served")
+		require.Equal(t, []string{"thing/6", "thing/1", "thing/2", "thing/4", "thing/5"}, order.all(), "first come, first served")
 		require.Equal(t, 4*time.Minute, time.Since(begin))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 
@@ -36,7 +37,7 @@ func newRig(t testing.TB, engine state.Engine, cfg saga.Config) *rig {
 	r := &rig{t: t, db: state.New(engine, nil), log: &syncBuffer{}}
 	r.things = state.Define(r.db, state.Spec[thing]{Name: "test.things", Noun: "thing", Key: func(d *thing) string { return d.ID }})
 	log := slog.New(slog.NewTextHandler(r.log, nil))
-	r.Engine = saga.New(r.db, clock.System{}, ids.Seeded(1), log, cfg)
+	r.Engine = saga.New(r.db, clock.System{}, ids.Random(), log, cfg)
 	return r
 }
 
@@ -134,4 +135,22 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// list is strings in the order in which they were added.
+type list struct {
+	mu sync.Mutex
+	s  []string
+}
+
+func (l *list) add(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.s = append(l.s, s)
+}
+
+func (l *list) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.s)
 }

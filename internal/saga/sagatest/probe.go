@@ -153,7 +153,7 @@ func (p *probe) awaitEnd(ctx context.Context) (crashed bool) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = p.sagas.Wait(ctx, p.id)
+		_ = p.sagas.Wait(ctx, p.sagaID())
 	}()
 	select {
 	case <-p.died:
@@ -177,11 +177,11 @@ func (p *probe) revive() {
 
 // judge compares the end of the saga and of the world with what they should be.
 func (p *probe) judge(ctx context.Context, c Controller) error {
-	err := p.sagas.Wait(ctx, p.id)
+	err := p.sagas.Wait(ctx, p.sagaID())
 	if idle := p.sagas.Idle(ctx); idle != nil {
 		return idle
 	}
-	s, getErr := p.sagas.Get(p.db.Snapshot(), p.id)
+	s, getErr := p.sagas.Get(p.db.Snapshot(), p.sagaID())
 	if getErr != nil {
 		return getErr
 	}
