@@ -1,0 +1,221 @@
+package identityapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
+
+func (a *api) projectRoutes() []httpapi.Route {
+	one := targets(a.projectTarget)
+	return []httpapi.Route{
+		route("GET", "/v3/projects", "list_projects", targets(ownDomain("target.domain_id")), a.listProjects),
+		withBody("POST", "/v3/projects", "create_project", createSchema("project", projectProperties, "name"), a.newProjectTarget, a.createProject),
+		route("GET", "/v3/projects/{project_id}", "get_project", one, a.getProject),
+		withBody("PATCH", "/v3/projects/{project_id}", "update_project", updateSchema("project", projectProperties), one, a.updateProject),
+		route("DELETE", "/v3/projects/{project_id}", "delete_project", one, a.deleteProject),
+	}
+}
+
+type projectBody struct {
+	Name        *string             `json:"name"`
+	DomainID    *string             `json:"domain_id"`
+	ParentID    *string             `json:"parent_id"`
+	IsDomain    *bool               `json:"is_domain"`
+	Description *string             `json:"description"`
+	Enabled     *bool               `json:"enabled"`
+	Tags        *[]string           `json:"tags"`
+	Options     identity.Attributes `json:"options"`
+}
+
+func showProject(r *httpapi.Request, p identity.Project) object {
+	tags := p.Tags
+	if tags == nil {
+		tags = []string{}
+	}
+	return with(object{
+		"id": p.ID, "name": p.Name, "domain_id": nullable(p.DomainID), "parent_id": nullable(p.ParentID),
+		"is_domain": p.IsDomain, "description": p.Description, "enabled": p.Enabled,
+		"tags": tags, "options": options(p.Options), "links": self(r, "projects", p.ID),
+	}, p.Extra)
+}
+
+// bodyDomain is the domain that a body names, or else the caller's: that of a new
+// project, user or group.
+func bodyDomain(r *httpapi.Request, name string) string {
+	var body map[string]struct {
+		DomainID string `json:"domain_id"`
+	}
+	// A body that cannot be read is the handler's to refuse.
+	if err := json.Unmarshal(r.Body(), &body); err == nil && body[name].DomainID != "" {
+		return body[name].DomainID
+	}
+	return callerDomain(r)
+}
+
+// callerDomain is where a caller makes things when it does not say where.
+func callerDomain(r *httpapi.Request) string {
+	switch p := r.Principal; {
+	case p.DomainID != "":
+		return p.DomainID
+	case p.ProjectDomainID != "":
+		return p.ProjectDomainID
+	}
+	return identity.DefaultDomainID
+}
+
+func (a *api) newProjectTarget(_ context.Context, r *httpapi.Request) (policy.Target, error) {
+	return policy.Target{"target.project.domain_id": bodyDomain(r, "project")}, nil
+}
+
+func (a *api) listProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	q := r.Query()
+	domain, ok := listDomain(r)
+	if !ok {
+		return list(r, "projects", nil, showProject), nil
+	}
+	all, err := a.svc.ListProjects(ctx, &identity.ListProjectsOptions{
+		DomainID: domain, ParentID: q.Get("parent_id"), Name: q.Get("name"),
+		Enabled: maybe(q, "enabled"), IsDomain: flag(q, "is_domain"),
+		Tags: tagQuery(q, "tags"), AnyTag: tagQuery(q, "tags-any"),
+		NotTags: tagQuery(q, "not-tags"), NotAnyTag: tagQuery(q, "not-tags-any"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list(r, "projects", all, showProject), nil
+}
+
+func tagQuery(q url.Values, name string) []string {
+	if q.Get(name) == "" {
+		return nil
+	}
+	return strings.Split(q.Get(name), ",")
+}
+
+func (a *api) createProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	var b projectBody
+	extra, err := decode(r, "project", &b)
+	if err != nil {
+		return nil, err
+	}
+	var p identity.Project
+	if value(b.IsDomain) {
+		d, err := a.svc.CreateDomain(ctx, identity.CreateDomainOptions{
+			Name: value(b.Name), Description: value(b.Description), Disabled: off(b.Enabled),
+			Options: b.Options, Extra: extra,
+		})
+		if err != nil {
+			return nil, err
+		}
+		p, err = a.svc.GetProject(ctx, d.ID)
+		if err != nil {
+			return nil, err
+		}
+		return one("project", showProject(r, p)), nil
+	}
+	opts := identity.CreateProjectOptions{
+		Name: value(b.Name), DomainID: value(b.DomainID), ParentID: value(b.ParentID),
+		Description: value(b.Description), Disabled: off(b.Enabled), Tags: value(b.Tags),
+		Options: b.Options, Extra: extra,
+	}
+	if opts.DomainID == "" && opts.ParentID == "" {
+		opts.DomainID = callerDomain(r)
+	}
+	if p, err = a.svc.CreateProject(ctx, opts); err != nil {
+		return nil, err
+	}
+	return one("project", showProject(r, p)), nil
+}
+
+func (a *api) getProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	id := r.Path("project_id")
+	p, err := a.svc.GetProject(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	o := showProject(r, p)
+	q := r.Query()
+	if q.Has("parents_as_list") || q.Has("parents_as_ids") {
+		all, err := a.svc.Ancestors(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		o["parents"] = showTree(r, all, id, q.Has("parents_as_ids"), true)
+	}
+	if q.Has("subtree_as_list") || q.Has("subtree_as_ids") {
+		all, err := a.svc.Descendants(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		o["subtree"] = showTree(r, all, id, q.Has("subtree_as_ids"), false)
+	}
+	return one("project", o), nil
+}
+
+// showTree is the projects above or below one: a list of projects, or ids in one
+// another.
+func showTree(r *httpapi.Request, all []identity.Project, id string, ids, up bool) any {
+	if ids && up {
+		return idsAbove(all)
+	}
+	if ids {
+		return idsBelow(all, id)
+	}
+	shown := []object{}
+	for _, p := range all {
+		if !p.IsDomain {
+			shown = append(shown, object{"project": showProject(r, p)})
+		}
+	}
+	return shown
+}
+
+func idsAbove(all []identity.Project) any {
+	var inner any
+	for i := len(all) - 1; i >= 0; i-- {
+		inner = object{all[i].ID: inner}
+	}
+	return inner
+}
+
+func idsBelow(all []identity.Project, id string) any {
+	level := object{}
+	for _, p := range all {
+		if p.ParentID == id {
+			level[p.ID] = idsBelow(all, p.ID)
+		}
+	}
+	if len(level) == 0 {
+		return nil
+	}
+	return level
+}
+
+func (a *api) updateProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	var b projectBody
+	extra, err := decode(r, "project", &b)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.fixedPlace(ctx, r.Path("project_id"), b); err != nil {
+		return nil, err
+	}
+	p, err := a.svc.UpdateProject(ctx, r.Path("project_id"), identity.UpdateProjectOptions{
+		Name: b.Name, Description: b.Description, Enabled: b.Enabled, Tags: b.Tags,
+		Options: b.Options, Extra: extra,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one("project", showProject(r, p)), nil
+}
+
+func (a *api) deleteProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	return httpapi.Empty(), a.svc.DeleteProject(ctx, r.Path("project_id"))
+}

@@ -1,0 +1,144 @@
+package identityapi
+
+import (
+	"strconv"
+	"strings"
+)
+
+// The bodies are held against JSON schemas. Like Keystone's, most of them let pass
+// attributes that they do not know, which are stored with the resource.
+
+// The attributes of resources, as the "properties" of a schema.
+const (
+	projectProperties = `
+		"name": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"enabled": {"type": "boolean"},
+		"domain_id": {"type": ["string", "null"]},
+		"parent_id": {"type": ["string", "null"], "minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9-]+$"},
+		"is_domain": {"type": "boolean"},
+		"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
+			"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}},
+		` + optionsProperty
+	userProperties = `
+		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"email": {"type": ["string", "null"]},
+		"enabled": {"type": "boolean"},
+		"domain_id": {"type": "string"},
+		"default_project_id": {"type": ["string", "null"]},
+		"password": {"type": ["string", "null"], "maxLength": 4096},
+		` + optionsProperty
+	groupProperties = `
+		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"domain_id": {"type": "string"}`
+	roleProperties = `
+		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"domain_id": {"type": ["string", "null"]},
+		` + optionsProperty
+	regionProperties = `
+		"id": {"type": ["string", "null"], "maxLength": 255},
+		"description": {"type": ["string", "null"]},
+		"parent_region_id": {"type": ["string", "null"]}`
+	serviceProperties = `
+		"type": {"type": "string", "minLength": 1, "maxLength": 255},
+		"name": {"type": "string", "maxLength": 255},
+		"description": {"type": ["string", "null"]},
+		"enabled": {"type": "boolean"}`
+	endpointProperties = `
+		"interface": {"enum": ["admin", "internal", "public"]},
+		"service_id": {"type": "string"},
+		"region_id": {"type": ["string", "null"]},
+		"region": {"type": ["string", "null"]},
+		"url": {"type": "string", "minLength": 1, "maxLength": 225},
+		"name": {"type": ["string", "null"]},
+		"enabled": {"type": "boolean"}`
+	credentialProperties = `
+		"type": {"type": "string", "minLength": 1, "maxLength": 255},
+		"blob": {"type": "string", "maxLength": 65536},
+		"user_id": {"type": ["string", "null"]},
+		"project_id": {"type": ["string", "null"]}`
+	policyProperties = `
+		"type": {"type": "string", "maxLength": 255},
+		"blob": {"type": "string"}`
+	optionsProperty = `"options": {"type": "object", "properties": {"immutable": {"type": ["boolean", "null"]}}}`
+)
+
+// createSchema is the schema of a body that makes a resource.
+func createSchema(name, properties string, required ...string) string {
+	return bodySchema(name, properties, `"required": [`+quoted(required)+`]`)
+}
+
+// updateSchema is the schema of a body that changes a resource.
+func updateSchema(name, properties string) string {
+	return bodySchema(name, properties, `"minProperties": 1`)
+}
+
+func bodySchema(name, properties, rule string) string {
+	return `{"type": "object", "required": ["` + name + `"], "properties": {"` + name + `": {
+		"type": "object", "properties": {` + properties + `}, ` + rule + `}}}`
+}
+
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = strconv.Quote(name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// refSchema is a thing that is named by id, or by name and domain.
+const refSchema = `{"type": "object", "properties": {
+	"id": {"type": "string"}, "name": {"type": "string"},
+	"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}`
+
+const authSchema = `{"type": "object", "required": ["auth"], "properties": {"auth": {
+	"type": "object", "required": ["identity"], "properties": {
+		"identity": {"type": "object", "required": ["methods"], "properties": {
+			"methods": {"type": "array", "minItems": 1, "maxItems": 10, "items": {"type": "string"}},
+			"password": {"type": "object", "required": ["user"], "properties": {"user": {
+				"type": "object", "required": ["password"], "properties": {
+					"id": {"type": "string"}, "name": {"type": "string"}, "password": {"type": "string"},
+					"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}}},
+			"token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
+			"application_credential": {"type": "object", "required": ["secret"], "properties": {
+				"id": {"type": "string"}, "name": {"type": "string"}, "secret": {"type": "string"},
+				"user": ` + refSchema + `}}}},
+		"scope": {"type": ["object", "string", "null"], "properties": {
+			"project": ` + refSchema + `, "domain": ` + refSchema + `,
+			"system": {"type": "object", "properties": {"all": {"type": "boolean"}}},
+			"OS-TRUST:trust": ` + refSchema + `}}}}}}`
+
+const passwordSchema = `{"type": "object", "required": ["user"], "properties": {"user": {
+	"type": "object", "required": ["original_password", "password"], "properties": {
+		"original_password": {"type": "string"}, "password": {"type": "string", "minLength": 1, "maxLength": 4096}}}}}`
+
+const tagsSchema = `{"type": "object", "required": ["tags"], "additionalProperties": false, "properties": {
+	"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
+		"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}}}}`
+
+const ec2Schema = `{"type": "object", "required": ["tenant_id"], "properties": {"tenant_id": {"type": "string"}}}`
+
+const appCredentialSchema = `{"type": "object", "required": ["application_credential"], "properties": {
+	"application_credential": {"type": "object", "required": ["name"], "properties": {
+		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"secret": {"type": ["string", "null"], "maxLength": 255},
+		"description": {"type": ["string", "null"]},
+		"expires_at": {"type": ["string", "null"]},
+		"unrestricted": {"type": ["boolean", "null"]},
+		"roles": {"type": "array", "items": ` + refSchema + `},
+		"access_rules": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {
+			"id": {"type": "string"}, "service": {"type": "string", "minLength": 1, "maxLength": 255},
+			"method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]},
+			"path": {"type": "string", "pattern": "^/", "maxLength": 255}},
+			"anyOf": [{"required": ["id"]}, {"required": ["service", "method", "path"]}]}}}}}}`
+
+const trustSchema = `{"type": "object", "required": ["trust"], "properties": {"trust": {
+	"type": "object", "required": ["trustee_user_id", "trustor_user_id", "impersonation"], "properties": {
+		"trustor_user_id": {"type": "string", "minLength": 1}, "trustee_user_id": {"type": "string", "minLength": 1},
+		"project_id": {"type": ["string", "null"]}, "impersonation": {"type": "boolean"},
+		"expires_at": {"type": ["string", "null"]},
+		"remaining_uses": {"type": ["integer", "null"], "minimum": 1},
+		"roles": {"type": "array", "items": ` + refSchema + `}}}}}`

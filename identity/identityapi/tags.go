@@ -1,0 +1,121 @@
+package identityapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+)
+
+// maxTags bounds the tags of a project.
+const maxTags = 80
+
+func (a *api) tagRoutes() []httpapi.Route {
+	one := targets(a.projectTarget)
+	const all, single = "/v3/projects/{project_id}/tags", "/v3/projects/{project_id}/tags/{tag}"
+	return []httpapi.Route{
+		route("GET", all, "list_project_tags", one, a.listTags),
+		withBody("PUT", all, "update_project_tags", tagsSchema, one, a.replaceTags),
+		route("DELETE", all, "delete_project_tags", one, a.clearTags),
+		status(http.StatusNoContent, route("GET", single, "get_project_tag", one, a.checkTag)),
+		status(http.StatusCreated, route("PUT", single, "create_project_tag", one, a.addTag)),
+		route("DELETE", single, "delete_project_tag", one, a.removeTag),
+	}
+}
+
+// fixedPlace refuses to move a project.
+func (a *api) fixedPlace(ctx context.Context, id string, b projectBody) error {
+	p, err := a.svc.GetProject(ctx, id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case b.ParentID != nil && *b.ParentID != p.ParentID:
+		return fault.New(fault.Forbidden, "Update of `parent_id` is not allowed.")
+	case b.IsDomain != nil && *b.IsDomain != p.IsDomain:
+		return fault.New(fault.Invalid, "Update of `is_domain` is not allowed.")
+	case b.DomainID != nil && *b.DomainID != p.DomainID:
+		return fault.New(fault.Invalid, "Update of `domain_id` is not allowed.")
+	}
+	return nil
+}
+
+func (a *api) listTags(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	p, err := a.svc.GetProject(ctx, r.Path("project_id"))
+	if err != nil {
+		return nil, err
+	}
+	return showTags(r, p), nil
+}
+
+func showTags(r *httpapi.Request, p identity.Project) *httpapi.Response {
+	tags := p.Tags
+	if tags == nil {
+		tags = []string{}
+	}
+	return httpapi.OK(object{"tags": tags, "links": listLinks(r)})
+}
+
+func (a *api) replaceTags(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	var b struct {
+		Tags []string `json:"tags"`
+	}
+	if err := r.Decode(&b); err != nil {
+		return nil, err
+	}
+	p, err := a.setTags(ctx, r, b.Tags)
+	if err != nil {
+		return nil, err
+	}
+	return showTags(r, p), nil
+}
+
+func (a *api) setTags(ctx context.Context, r *httpapi.Request, tags []string) (identity.Project, error) {
+	return a.svc.UpdateProject(ctx, r.Path("project_id"), identity.UpdateProjectOptions{Tags: &tags})
+}
+
+func (a *api) clearTags(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	_, err := a.setTags(ctx, r, nil)
+	return httpapi.Empty(), err
+}
+
+// tagged loads the project and tells where the tag of the path is in it.
+func (a *api) tagged(ctx context.Context, r *httpapi.Request) (identity.Project, int, error) {
+	p, err := a.svc.GetProject(ctx, r.Path("project_id"))
+	return p, slices.Index(p.Tags, r.Path("tag")), err
+}
+
+func (a *api) checkTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	_, i, err := a.tagged(ctx, r)
+	if err == nil && i < 0 {
+		err = fault.New(fault.NotFound, "Could not find project tag: %s.", r.Path("tag"))
+	}
+	return httpapi.Empty(), err
+}
+
+func (a *api) addTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	p, i, err := a.tagged(ctx, r)
+	if err != nil || i >= 0 {
+		return httpapi.Empty(), err
+	}
+	if tag := r.Path("tag"); len(tag) > 255 || len(p.Tags) >= maxTags {
+		return nil, fault.New(fault.Invalid, "A project has up to %d tags of up to 255 characters.", maxTags)
+	}
+	_, err = a.setTags(ctx, r, append(slices.Clone(p.Tags), r.Path("tag")))
+	return httpapi.Empty(), err
+}
+
+func (a *api) removeTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	p, i, err := a.tagged(ctx, r)
+	if err == nil && i < 0 {
+		err = fault.New(fault.NotFound, "Could not find project tag: %s.", r.Path("tag"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.setTags(ctx, r, slices.Delete(slices.Clone(p.Tags), i, i+1))
+	return httpapi.Empty(), err
+}

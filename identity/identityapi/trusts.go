@@ -1,0 +1,191 @@
+package identityapi
+
+import (
+	"context"
+	"slices"
+
+	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
+
+func (a *api) trustRoutes() []httpapi.Route {
+	const all, single = "/v3/OS-TRUST/trusts", "/v3/OS-TRUST/trusts/{trust_id}"
+	return []httpapi.Route{
+		// Which rule guards the list depends on its filters: see listTrusts.
+		{Method: "GET", Path: all, AnyToken: true, Handle: a.listTrusts},
+		withBody("POST", all, "create_trust", trustSchema, a.newTrust, a.createTrust),
+		route("GET", single, "get_trust", a.trustTarget, a.getTrust),
+		route("DELETE", single, "delete_trust", a.trustTarget, a.deleteTrust),
+		route("GET", single+"/roles", "list_roles_for_trust", a.trustTarget, a.listTrustRoles),
+		route("GET", single+"/roles/{role_id}", "get_role_for_trust", a.trustTarget, a.getTrustRole),
+	}
+}
+
+type trustBody struct {
+	TrustorID     string    `json:"trustor_user_id"`
+	TrusteeID     string    `json:"trustee_user_id"`
+	ProjectID     string    `json:"project_id"`
+	Impersonation bool      `json:"impersonation"`
+	ExpiresAt     *string   `json:"expires_at"`
+	Remaining     *int      `json:"remaining_uses"`
+	Roles         []refBody `json:"roles"`
+}
+
+// The attributes of a trust that rules look at.
+const (
+	trustorKey = "target.trust.trustor_user_id"
+	trusteeKey = "target.trust.trustee_user_id"
+)
+
+func showTrust(r *httpapi.Request, t identity.Trust) object {
+	o := object{
+		"id": t.ID, "trustor_user_id": t.TrustorID, "trustee_user_id": t.TrusteeID,
+		"project_id": nullable(t.ProjectID), "impersonation": t.Impersonation,
+		"expires_at": timeOrNull(t.ExpiresAt, timeForm), "deleted_at": nil,
+		"remaining_uses": nil, "redelegation_count": 0, "redelegated_trust_id": nil,
+		"links":       self(r, "OS-TRUST", "trusts", t.ID),
+		"roles_links": object{"self": self(r, "OS-TRUST", "trusts", t.ID, "roles")["self"], "next": nil, "previous": nil},
+	}
+	if t.Remaining != nil {
+		o["remaining_uses"] = *t.Remaining
+	}
+	return o
+}
+
+// showWhole is a trust with its roles.
+func (a *api) showWhole(ctx context.Context, r *httpapi.Request, t identity.Trust) object {
+	o := showTrust(r, t)
+	roles := []object{}
+	for _, role := range a.trustRoles(ctx, t) {
+		roles = append(roles, showRole(r, role))
+	}
+	o["roles"] = roles
+	return o
+}
+
+func (a *api) trustRoles(ctx context.Context, t identity.Trust) []identity.Role {
+	roles := []identity.Role{}
+	for _, id := range t.RoleIDs {
+		if role, err := a.svc.GetRole(ctx, id); err == nil {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+func (a *api) trustTarget(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
+	t, err := a.svc.GetTrust(ctx, r.Path("trust_id"))
+	if err != nil {
+		return nil, nil // see targetFunc
+	}
+	return policy.Target{trustorKey: t.TrustorID, trusteeKey: t.TrusteeID}, nil
+}
+
+func (a *api) newTrust(_ context.Context, r *httpapi.Request) (policy.Target, error) {
+	var b struct {
+		Trust trustBody `json:"trust"`
+	}
+	err := r.Decode(&b)
+	return policy.Target{trustorKey: b.Trust.TrustorID}, err
+}
+
+// listTrusts is guarded by one rule for all trusts, and by others for those of one
+// trustor or trustee, who may list their own.
+func (a *api) listTrusts(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	q := r.Query()
+	opts := &identity.ListTrustsOptions{TrustorID: q.Get("trustor_user_id"), TrusteeID: q.Get("trustee_user_id")}
+	check := func(rule, key, id string) error {
+		return r.Policy.Check(r.Service, "identity:"+rule, r.Principal, policy.Target{key: id})
+	}
+	var err error
+	switch {
+	case opts.TrustorID != "":
+		err = check("list_trusts_for_trustor", trustorKey, opts.TrustorID)
+	case opts.TrusteeID != "":
+		err = check("list_trusts_for_trustee", trusteeKey, opts.TrusteeID)
+	default:
+		err = r.Policy.Check(r.Service, "identity:list_trusts", r.Principal, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.svc.ListTrusts(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return list(r, "trusts", all, showTrust), nil
+}
+
+func (a *api) createTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if err := a.unrestricted(ctx, r); err != nil {
+		return nil, err
+	}
+	var b struct {
+		Trust trustBody `json:"trust"`
+	}
+	if err := r.Decode(&b); err != nil {
+		return nil, err
+	}
+	in := b.Trust
+	if in.ProjectID != "" && in.ProjectID != r.Principal.ProjectID {
+		return nil, fault.New(fault.Forbidden, "The project of a trust must be that of the token.")
+	}
+	opts := identity.CreateTrustOptions{
+		TrustorID: in.TrustorID, TrusteeID: in.TrusteeID, ProjectID: in.ProjectID,
+		Impersonation: in.Impersonation, Remaining: in.Remaining,
+	}
+	var err error
+	if opts.ExpiresAt, err = parseTime(in.ExpiresAt); err != nil {
+		return nil, err
+	}
+	for _, ref := range in.Roles {
+		id, err := a.roleID(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		opts.RoleIDs = append(opts.RoleIDs, id)
+	}
+	t, err := a.svc.CreateTrust(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return one("trust", a.showWhole(ctx, r, t)), nil
+}
+
+func (a *api) getTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	t, err := a.svc.GetTrust(ctx, r.Path("trust_id"))
+	if err != nil {
+		return nil, err
+	}
+	return one("trust", a.showWhole(ctx, r, t)), nil
+}
+
+func (a *api) deleteTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	return httpapi.Empty(), a.svc.DeleteTrust(ctx, r.Path("trust_id"))
+}
+
+func (a *api) listTrustRoles(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	t, err := a.svc.GetTrust(ctx, r.Path("trust_id"))
+	if err != nil {
+		return nil, err
+	}
+	return list(r, "roles", a.trustRoles(ctx, t), showRole), nil
+}
+
+func (a *api) getTrustRole(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	t, err := a.svc.GetTrust(ctx, r.Path("trust_id"))
+	if err != nil {
+		return nil, err
+	}
+	id := r.Path("role_id")
+	if !slices.Contains(t.RoleIDs, id) {
+		return nil, fault.Missing("role", id)
+	}
+	role, err := a.svc.GetRole(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return one("role", showRole(r, role)), nil
+}

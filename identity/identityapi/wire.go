@@ -1,0 +1,202 @@
+package identityapi
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+)
+
+// object is a JSON object in an answer.
+type object = map[string]any
+
+// The forms of times in bodies.
+const (
+	timeForm      = "2006-01-02T15:04:05.000000Z" // of tokens and trusts
+	naiveTimeForm = "2006-01-02T15:04:05.000000"  // of passwords and application credentials
+)
+
+// attributes are the JSON names of a struct's fields: the known ones of a resource.
+func attributes(v any) []string {
+	t := reflect.TypeOf(v).Elem()
+	var names []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+// decode reads the object called name of the body into v, a pointer to a struct, and
+// returns its attributes that v does not know.
+func decode(r *httpapi.Request, name string, v any) (identity.Attributes, error) {
+	var outer map[string]json.RawMessage
+	if err := r.Decode(&outer); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(outer[name], v); err != nil {
+		return nil, fault.New(fault.Invalid, "The %s in the request body is not of the expected form.", name).Because(err)
+	}
+	var all identity.Attributes
+	if err := json.Unmarshal(outer[name], &all); err != nil {
+		return nil, fault.New(fault.Invalid, "The %s in the request body is not an object.", name).Because(err)
+	}
+	for _, known := range append(attributes(v), "id", "links") {
+		delete(all, known)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return all, nil
+}
+
+// with returns o with further attributes, which do not replace its own.
+func with(o object, extra identity.Attributes) object {
+	for k, v := range extra {
+		if _, own := o[k]; !own {
+			o[k] = v
+		}
+	}
+	return o
+}
+
+// optional sets an attribute if it has a value.
+func optional(o object, name, value string) {
+	if value != "" {
+		o[name] = value
+	}
+}
+
+// nullable is a value that is null when empty.
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// options are a resource's options, never null.
+func options(o identity.Attributes) any {
+	if o == nil {
+		return object{}
+	}
+	return o
+}
+
+// timeOrNull is a time in a form, or null.
+func timeOrNull(t *time.Time, form string) any {
+	if t == nil {
+		return nil
+	}
+	return t.UTC().Format(form)
+}
+
+// self is the link of a resource to itself.
+func self(r *httpapi.Request, path ...string) object {
+	for i := range path {
+		path[i] = url.PathEscape(path[i])
+	}
+	return object{"self": r.BaseURL + "/v3/" + strings.Join(path, "/")}
+}
+
+// listLinks are the links of a list. Lists come in one piece.
+func listLinks(r *httpapi.Request) object {
+	link := r.BaseURL + "/v3/" + strings.TrimPrefix(below(r), "/v3/")
+	if q := r.HTTP.URL.RawQuery; q != "" {
+		link += "?" + q
+	}
+	return object{"self": link, "next": nil, "previous": nil}
+}
+
+// below is the path of a request from its version on.
+func below(r *httpapi.Request) string {
+	path := r.HTTP.URL.EscapedPath()
+	if i := strings.Index(path, "/v3"); i >= 0 {
+		return path[i:]
+	}
+	return path
+}
+
+// list answers with a list under its name.
+func list[T any](r *httpapi.Request, name string, items []T, show func(*httpapi.Request, T) object) *httpapi.Response {
+	shown := make([]object, len(items))
+	for i, item := range items {
+		shown[i] = show(r, item)
+	}
+	return httpapi.OK(object{name: shown, "links": listLinks(r)})
+}
+
+// one answers with a resource under its name.
+func one(name string, o object) *httpapi.Response { return httpapi.OK(object{name: o}) }
+
+// flag reads a query that is set by being there: "effective", "effective=true".
+func flag(q url.Values, name string) bool {
+	values, there := q[name]
+	if !there {
+		return false
+	}
+	return !slices.Contains([]string{"0", "false", "no", "off"}, strings.ToLower(values[0]))
+}
+
+// maybe is flag for a query that narrows only if it is there.
+func maybe(q url.Values, name string) *bool {
+	if !q.Has(name) {
+		return nil
+	}
+	b := flag(q, name)
+	return &b
+}
+
+// merge returns a target with the attributes of others.
+func merge[M ~map[string]string](all ...M) M {
+	target := M{}
+	for _, m := range all {
+		maps.Copy(target, m)
+	}
+	return target
+}
+
+// route is a line of the route table with a rule.
+func route(method, path, rule string, target targetFunc, handle httpapi.Handler) httpapi.Route {
+	status := 0
+	switch method {
+	case http.MethodPost:
+		status = http.StatusCreated
+	case http.MethodDelete:
+		status = http.StatusNoContent
+	}
+	return httpapi.Route{
+		Method: method, Path: path, Policy: "identity:" + rule,
+		Target: target, Handle: handle, Status: status,
+	}
+}
+
+// withBody is route for one that takes a body.
+func withBody(method, path, rule, schema string, target targetFunc, handle httpapi.Handler) httpapi.Route {
+	line := route(method, path, rule, target, handle)
+	line.Body = []httpapi.Schema{{JSON: schema}}
+	return line
+}
+
+// status returns a route with another status of success.
+func status(code int, line httpapi.Route) httpapi.Route {
+	line.Status = code
+	return line
+}
+
+// isNull reports whether an attribute of the body is there and null.
+func isNull(r *httpapi.Request, name, attribute string) bool {
+	var body map[string]map[string]json.RawMessage
+	if err := r.Decode(&body); err != nil {
+		return false
+	}
+	return string(body[name][attribute]) == "null"
+}
