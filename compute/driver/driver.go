@@ -153,7 +153,8 @@ type Hypervisor interface {
 	// Stop asks the guest to shut down and cuts its power after grace; 0 cuts at
 	// once. nil if it is off already; a suspended guest stays suspended.
 	Stop(ctx context.Context, id string, grace time.Duration) error
-	// Reboot restarts a running guest: soft asks the guest, hard resets it and
+	// Reboot restarts a running guest: soft asks the guest, and resets one that
+	// does not obey in the driver's time; hard resets it at once and
 	// also starts one that is off, paused or suspended (what it had in memory is
 	// lost), with disks and NICs of its definition. Soft gives Conflict unless the
 	// guest runs.

@@ -96,13 +96,14 @@ func (h *Hypervisor) record(ctx context.Context, d *domain) (*record, error) {
 }
 
 // save makes the record the guest's definition. A running guest keeps what it has
-// until it starts again.
+// until it starts again. It takes a moment, and whether it happened must be known, so
+// it does not end with the context.
 func (h *Hypervisor) save(ctx context.Context, r *record) error {
 	text, err := h.define(r)
 	if err != nil {
 		return err
 	}
-	return h.rpc.call(ctx, func(l *link) error {
+	return h.rpc.call(context.WithoutCancel(ctx), func(l *link) error {
 		_, err := l.DomainDefineXMLFlags(text, 0)
 		return err
 	})

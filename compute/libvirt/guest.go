@@ -71,7 +71,7 @@ func (h *Hypervisor) create(ctx context.Context, spec driver.Spec, size int64) (
 	fresh := dir + ".new"
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(fresh), os.RemoveAll(dir))
+			err = errors.Join(err, h.discard(ctx, spec.ID), os.RemoveAll(fresh), os.RemoveAll(dir))
 		}
 	}()
 	if err := errors.Join(os.RemoveAll(fresh), os.RemoveAll(dir), os.Mkdir(fresh, 0o711)); err != nil {
@@ -84,6 +84,17 @@ func (h *Hypervisor) create(ctx context.Context, spec driver.Spec, size int64) (
 		return err
 	}
 	return h.save(ctx, toRecord(spec))
+}
+
+// discard removes a domain that may have been defined though the call failed.
+func (h *Hypervisor) discard(ctx context.Context, id string) error {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.CallTimeout)
+	defer cancel()
+	d, err := h.find(clean, id)
+	if err == nil {
+		err = h.undefine(clean, d)
+	}
+	return unless(driver.NotFound, err)
 }
 
 // makeFiles makes the guest's own disks in a folder.

@@ -20,6 +20,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/libvirt"
 	"github.com/welkin-cloud/cloud/internal/guestimage"
+	"github.com/welkin-cloud/cloud/internal/unixsock"
 )
 
 // guest makes a guest whose user data is a script.
@@ -55,6 +56,7 @@ func TestGuests(t *testing.T) {
 	t.Run("SeesItsDevices", func(t *testing.T) { testDevices(t, b) })
 	t.Run("ExportHasWhatTheGuestWrote", func(t *testing.T) { testExported(t, b) })
 	t.Run("ThatDoesNotListen", func(t *testing.T) { testDeaf(t, b) })
+	t.Run("BackupThatWasLeftIsEnded", func(t *testing.T) { testLeftBackup(t, b) })
 	t.Run("OutliveLibvirtd", func(t *testing.T) { testLibvirtdDies(t, b) })
 }
 
@@ -80,6 +82,14 @@ echo gone
 	b.waitFor(t, id, said+"OpenStack Nova", 1)
 	b.waitFor(t, id, said+id, 1)
 	b.waitFor(t, id, said+"listening", 1)
+	screen, err := unixsock.Dial(ctx, filepath.Join(b.dir, "vnc", id+".vnc"))
+	require.NoError(t, err)
+	defer screen.Close()
+	greeting := make([]byte, 12)
+	_, err = io.ReadFull(screen, greeting)
+	require.NoError(t, err)
+	require.Equal(t, "RFB 003.008\n", string(greeting))
+
 	disk := b.disk(t, 4<<20)
 	disk.Device = "vdb"
 	require.NoError(t, b.hv.AttachDisk(ctx, id, disk))
@@ -151,6 +161,27 @@ func testDeaf(t *testing.T, b *bench) {
 	require.NoError(t, hv.DetachDisk(ctx, spec.ID, disk.ID))
 	require.NoError(t, hv.Destroy(ctx, spec.ID))
 	require.NoError(t, hv.DropImage(ctx, image))
+}
+
+// testLeftBackup has a copy of a root that a controller, which is gone, began: a
+// pull backup runs until it is ended.
+func testLeftBackup(t *testing.T, b *bench) {
+	ctx := t.Context()
+	spec := b.guest(t, "#!/bin/sh\n")
+	require.NoError(t, b.hv.Start(ctx, spec.ID))
+	text := filepath.Join(t.TempDir(), "backup.xml")
+	require.NoError(t, os.WriteFile(text, []byte(`<domainbackup mode='pull'><server transport='unix' socket='`+
+		filepath.Join(b.dir, "nbd")+`'/></domainbackup>`), 0o600))
+	b.virsh(t, "backup-begin", "welkin-"+spec.ID, text)
+	left := filepath.Join(b.dir, "hv", "exports", "left")
+	require.NoError(t, os.Mkdir(left, 0o700))
+
+	require.NoError(t, b.open(t).Close())
+	require.NoDirExists(t, left)
+	require.Contains(t, b.virsh(t, "domjobinfo", "welkin-"+spec.ID), "None")
+	r, err := b.hv.Export(ctx, spec.ID, "qcow2")
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
 }
 
 // testLibvirtdDies kills libvirtd below a running guest.

@@ -86,8 +86,12 @@ func New(ctx context.Context, cfg Config) (*Hypervisor, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	for _, d := range []string{"images", "guests", "exports"} {
-		if err := os.MkdirAll(filepath.Join(cfg.Dir, d), 0o711); err != nil {
+	folders := []string{filepath.Join(cfg.Dir, "images"), filepath.Join(cfg.Dir, "guests"), filepath.Join(cfg.Dir, "exports")}
+	if cfg.VNCDir != "" {
+		folders = append(folders, cfg.VNCDir)
+	}
+	for _, dir := range folders {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("libvirt: %w", err)
 		}
 	}

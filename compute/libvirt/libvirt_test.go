@@ -48,7 +48,7 @@ func newBench(t *testing.T) *bench {
 // open returns a driver for the bench's libvirtd.
 func (b *bench) open(t *testing.T) *libvirt.Hypervisor {
 	hv, err := libvirt.New(t.Context(), libvirt.Config{
-		Socket: b.box.Socket(), Dir: filepath.Join(b.dir, "hv"), HostName: "host-1", VirtType: "qemu",
+		Socket: b.box.Socket(), Dir: filepath.Join(b.dir, "hv"), HostName: "host-1", VirtType: "qemu", VNCDir: filepath.Join(b.dir, "vnc"),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hv.Close()) })
