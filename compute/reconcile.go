@@ -1,0 +1,174 @@
+package compute
+
+import (
+	"context"
+	"time"
+
+	"github.com/welkin-cloud/cloud/compute/driver"
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// follow keeps the records of a host's servers true to its guests, until ctx is
+// done: it looks at all guests, and then again whenever the driver tells of a
+// change, or every minute where it does not.
+func (s *Service) follow(ctx context.Context, host string, hv driver.Hypervisor) {
+	watcher, watches := hv.(driver.Watcher)
+	for ctx.Err() == nil {
+		var events <-chan driver.Event
+		if watches {
+			events = watcher.Watch(ctx)
+		}
+		s.reconcile(ctx, host, hv)
+		for s.next(ctx, host, hv, events) {
+		}
+		if watches && clock.Sleep(ctx, s.core.Clock, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// next waits for something to look at and looks. It reports whether the events go
+// on.
+func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, events <-chan driver.Event) bool {
+	tick := make(chan struct{})
+	stop := s.core.Clock.AfterFunc(time.Minute, func() { close(tick) })
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-tick:
+		s.reconcile(ctx, host, hv)
+	case e, ok := <-events:
+		switch {
+		case !ok:
+			return false
+		case e.ID == "":
+			s.reconcile(ctx, host, hv)
+		default:
+			s.observe(ctx, host, e.ID, e.Power)
+		}
+	}
+	return true
+}
+
+// reconcile compares all guests of a host with the servers that should be there.
+func (s *Service) reconcile(ctx context.Context, host string, hv driver.Hypervisor) {
+	guests, err := hv.List(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("cannot list guests", "host", host, "error", err)
+		}
+		return
+	}
+	there := make(map[string]bool, len(guests))
+	for _, g := range guests {
+		there[g.ID] = true
+		if s.owns(host, g.ID) {
+			s.observe(ctx, host, g.ID, g.Power)
+			continue
+		}
+		s.dropOrphan(ctx, host, g.ID, hv)
+	}
+	for server := range s.servers.Where(s.core.DB.Snapshot(), s.serverBy.host, host) {
+		if !there[server.ID] && server.TaskState == Idle && hasGuest(server.VMState) {
+			s.lost(ctx, host, hv, server.ID)
+		}
+	}
+}
+
+// owns reports whether a guest on a host is that of a server, or may become it.
+func (s *Service) owns(host, id string) bool {
+	r := s.core.DB.Snapshot()
+	server, err := s.servers.Get(r, id)
+	if err != nil {
+		return false
+	}
+	return server.Host == host || len(s.core.Sagas.Active(r, resource(id))) > 0
+}
+
+// hasGuest reports whether a server in that state has a guest.
+func hasGuest(state VMState) bool {
+	return state == Active || state == Stopped || state == Paused || state == Suspended || state == Resized
+}
+
+// observe writes down what a guest does by itself. A server with a task is left
+// alone: the task knows better.
+func (s *Service) observe(ctx context.Context, host, id string, p driver.Power) {
+	server, err := s.servers.Get(s.core.DB.Snapshot(), id)
+	if err != nil || !differs(&server, host, p) {
+		return
+	}
+	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		return s.change(tx, id, func(server *Server) {
+			if !differs(server, host, p) {
+				return
+			}
+			s.log.Info("guest changed by itself", "server", id, "host", host, "power", p, "was", server.VMState)
+			server.PowerState = powerState(p)
+			server.VMState = observedState(server.VMState, p)
+			s.emitServer(ctx, tx, server, "power_off.end")
+		})
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot record a guest's power", "server", id, "error", err)
+	}
+}
+
+// differs reports whether a guest's power contradicts the record of its server.
+func differs(server *Server, host string, p driver.Power) bool {
+	return server.Host == host && server.TaskState == Idle && hasGuest(server.VMState) &&
+		observedState(server.VMState, p) != server.VMState
+}
+
+// observedState is the state of a server whose guest is found in a power state: a
+// running server found off is stopped, and one found running is active. A paused
+// one is only logged by Nova, so it stays as it is.
+func observedState(was VMState, p driver.Power) VMState {
+	off := p == driver.Shutdown || p == driver.Crashed
+	switch {
+	case off && (was == Active || was == Paused):
+		return Stopped
+	case p == driver.Running && was == Stopped:
+		return Active
+	}
+	return was
+}
+
+// dropOrphan destroys a guest that no server owns, once it has been so for the
+// grace: a boot may be under way elsewhere.
+func (s *Service) dropOrphan(ctx context.Context, host, id string, hv driver.Hypervisor) {
+	s.log.Warn("guest without a server", "guest", id, "host", host)
+	s.work.Go(func() {
+		if clock.Sleep(ctx, s.core.Clock, s.cfg.OrphanGrace) != nil || s.owns(host, id) {
+			return
+		}
+		if err := hv.Destroy(ctx, id); err != nil {
+			s.log.Warn("cannot destroy an orphan", "guest", id, "host", host, "error", err)
+			return
+		}
+		s.log.Info("destroyed a guest without a server", "guest", id, "host", host)
+	})
+}
+
+// lost marks a server whose guest is gone from its host.
+func (s *Service) lost(ctx context.Context, host string, hv driver.Hypervisor, id string) {
+	if _, err := hv.Get(ctx, id); fault.Of(err) != fault.NotFound {
+		return
+	}
+	s.log.Error("the guest of a server is gone", "server", id, "host", host)
+	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		return s.change(tx, id, func(server *Server) {
+			if server.Host != host || server.TaskState != Idle || !hasGuest(server.VMState) {
+				return
+			}
+			server.VMState, server.PowerState = Error, NoPower
+			server.Fault = s.faultOf(fault.New(fault.NotFound, "The guest is gone from host %s.", host))
+			s.emitServer(ctx, tx, server, "lost")
+		})
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot record a lost guest", "server", id, "error", err)
+	}
+}
