@@ -21,6 +21,7 @@ func serviceCases() []testCase {
 		{"DHCPRenewsAndRefuses", dhcpRenews},
 		{"DHCPIsSilentToStrangers", dhcpSilent},
 		{"MetadataKnowsWhoAsks", metadataKnows},
+		{"MetadataThroughTheRouter", metadataThroughRouter},
 		{"MetadataIsNotReadyBeforeServe", metadataNotReady},
 	}
 }
@@ -107,6 +108,25 @@ func metadataKnows(t *testing.T, h Harness) {
 		require.Equal(t, http.StatusOK, status)
 		require.Equal(t, fmt.Sprintf("%s %s /openstack", s.ID, p.Addresses[0]), body)
 	}
+}
+
+// metadataThroughRouter asks from two networks of one router, neither of which has
+// DHCP.
+func metadataThroughRouter(t *testing.T, h Harness) {
+	h.Mechanism.Serve(whoAsks{})
+	one, two := newSite(t, h, "10.1.0.0/24"), newSite(t, h, "10.2.0.0/24")
+	for _, s := range []*site{one, two} {
+		s.subnet().DHCP, s.Service = false, driver.ServicePort{}
+		s.ensure()
+	}
+	r := router(t, h, nil, one, two)
+	for _, s := range []*site{one, two} {
+		p := s.port(allowAll(false))
+		_, body, err := get(s.plug(p), "/latest")
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("%s %s /latest", s.ID, p.Addresses[0]), body)
+	}
+	require.NoError(t, h.Mechanism.RemoveRouter(t.Context(), r.ID))
 }
 
 func metadataNotReady(t *testing.T, h Harness) {

@@ -145,6 +145,28 @@ func refused(t *testing.T, g Guest, to netip.Addr, port uint16) {
 	require.Error(t, err, "%s:%d must not be reached", to, port)
 }
 
+// datagrams opens a UDP socket on a port of the guest.
+func datagrams(t *testing.T, g Guest, port int) *net.UDPConn {
+	t.Helper()
+	var c *net.UDPConn
+	require.NoError(t, g.Do(func() (err error) {
+		c, err = net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+		return err
+	}))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// delivers sends a datagram and reports whether it comes to the other socket.
+func delivers(t *testing.T, from, to *net.UDPConn, address netip.Addr, port int) bool {
+	t.Helper()
+	_, err := from.WriteTo([]byte("hello"), &net.UDPAddr{IP: address.AsSlice(), Port: port})
+	require.NoError(t, err)
+	require.NoError(t, to.SetReadDeadline(time.Now().Add(silence)))
+	_, _, err = to.ReadFrom(make([]byte, 16))
+	return err == nil
+}
+
 // get asks the guest's metadata service.
 func get(g Guest, path string) (status int, body string, err error) {
 	err = g.Do(func() error {

@@ -62,6 +62,12 @@ func overlappingTenants(t *testing.T, h Harness) {
 	require.NoError(t, err)
 	refused(t, c, qb.Addresses[0], 80)
 	silent(t, c, qb.Addresses[0])
+
+	ua, ub, uc, ud := datagrams(t, a, 7), datagrams(t, b, 7), datagrams(t, c, 7), datagrams(t, d, 7)
+	require.True(t, delivers(t, ua, ub, pb.Addresses[0], 7))
+	require.True(t, delivers(t, ub, ua, pa.Addresses[0], 7))
+	require.True(t, delivers(t, ua, ub, pb.Addresses[0], 7))
+	require.False(t, delivers(t, uc, ud, qb.Addresses[0], 7), "another tenant's connection must not count")
 	_, err = talk(conn, patience)
 	require.NoError(t, err)
 	require.NoError(t, h.Mechanism.RemovePort(t.Context(), pb.ID))

@@ -2,12 +2,15 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
+	"golang.org/x/sys/unix"
 
 	"github.com/welkin-cloud/cloud/network/driver"
 )
@@ -19,11 +22,15 @@ const (
 	metadataHeader = 16 << 10
 )
 
-// listenMetadata opens the metadata listeners. It runs in the network's namespace.
-func listenMetadata(ctx context.Context, device string) ([]net.Listener, error) {
-	var config net.ListenConfig
+// listenMetadata opens listeners for what comes in through a device. It runs in the
+// device's namespace.
+func listenMetadata(ctx context.Context, device string, addresses ...netip.Addr) ([]net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (failure error) {
+		err := c.Control(func(fd uintptr) { failure = unix.BindToDevice(int(fd), device) })
+		return errors.Join(err, failure)
+	}}
 	var all []net.Listener
-	for _, addr := range []netip.Addr{metadataIPv4, metadataIPv6.WithZone(device)} {
+	for _, addr := range addresses {
 		l, err := config.Listen(ctx, "tcp", netip.AddrPortFrom(addr, 80).String())
 		if err != nil {
 			for _, open := range all {

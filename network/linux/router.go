@@ -60,6 +60,9 @@ func (m *Mechanism) EnsureRouter(ctx context.Context, r driver.Router) error {
 			return err
 		}
 	}
+	if err := m.serveLegs(r, legs, in); err != nil {
+		return err
+	}
 	return m.advertise(r, legs, in)
 }
 
@@ -261,6 +264,7 @@ func (m *Mechanism) RemoveRouter(ctx context.Context, id string) error {
 		return nil // such a router was never made
 	}
 	m.stopAdvertising(id)
+	m.stopLegs(id, nil)
 	if err := m.removeOtherLegs(id, nil); err != nil {
 		return err
 	}

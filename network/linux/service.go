@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -18,10 +19,10 @@ var (
 	metadataIPv6 = netip.MustParseAddr("fe80::a9fe:a9fe")
 )
 
-// service is what this process serves on one network.
+// service is what this process serves on one network, or on a router's leg in it.
 type service struct {
 	network string
-	device  int    // the index of the service port: sockets die with it
+	device  int    // the index of the device that it is bound to
 	space   string // the identity of the namespace that the sockets are in
 	leases  atomic.Pointer[leases]
 	stop    []func()
@@ -101,69 +102,134 @@ func (s *space) setServiceAddresses(n driver.Network, l netlink.Link) error {
 
 // serve starts the servers of a network or gives those that run what is new.
 func (m *Mechanism) serve(n driver.Network, in *space, l netlink.Link) error {
-	table := newLeases(n, m.cfg)
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return driver.Errorf(driver.Unavailable, "the network mechanism is closed")
-	}
-	running := m.services[n.ID]
-	m.mu.Unlock()
-	if running != nil && running.device == l.Attrs().Index && running.space == in.fd.UniqueId() {
-		running.leases.Store(table)
-		return nil
-	}
-	m.stopService(n.ID)
 	s := &service{network: n.ID, device: l.Attrs().Index, space: in.fd.UniqueId()}
-	s.leases.Store(table)
-	if err := m.startService(s, in); err != nil {
-		s.close()
-		return err
-	}
-	m.mu.Lock()
-	closed := m.closed
-	if !closed {
-		m.services[n.ID] = s
-	}
-	m.mu.Unlock()
-	if closed {
-		s.close()
-		return driver.Errorf(driver.Unavailable, "the network mechanism is closed")
-	}
-	return nil
-}
-
-// startService opens the sockets in the namespace and starts the servers.
-func (m *Mechanism) startService(s *service, in *space) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = append(s.stop, cancel)
-	var dhcp net.PacketConn
-	var web []net.Listener
-	err := in.do(func() (err error) {
-		if dhcp, err = listenDHCP(ctx, serviceLink); err != nil {
+	s.leases.Store(newLeases(n, m.cfg))
+	running, err := m.start(n.ID, s, func(ctx context.Context) error {
+		var dhcp net.PacketConn
+		var web []net.Listener
+		err := in.do(func() (err error) {
+			if dhcp, err = listenDHCP(ctx, serviceLink); err != nil {
+				return err
+			}
+			v6 := metadataIPv6.WithZone(serviceLink)
+			web, err = listenMetadata(ctx, serviceLink, metadataIPv4, v6)
+			return err
+		})
+		if dhcp != nil {
+			s.stop = append(s.stop, func() { dhcp.Close() })
+		}
+		if err != nil {
 			return err
 		}
-		web, err = listenMetadata(ctx, serviceLink)
-		return err
+		s.wg.Go(func() { s.serveDHCP(dhcp, m.cfg.Log) })
+		m.serveMetadata(s, web)
+		return nil
 	})
-	if dhcp != nil {
-		s.stop = append(s.stop, func() { dhcp.Close() })
+	if running != nil {
+		running.leases.Store(s.leases.Load())
 	}
-	if err != nil {
-		return failed("listen on network "+s.network, err)
-	}
-	s.wg.Go(func() { s.serveDHCP(dhcp, m.cfg.Log) })
-	m.serveMetadata(s, web)
-	return nil
+	return err
 }
 
-// stopService stops what is served on a network.
-func (m *Mechanism) stopService(network string) {
+// start opens a service under a key, unless one runs there already with sockets on
+// the same device: then it returns that one.
+func (m *Mechanism) start(key string, s *service, open func(ctx context.Context) error) (running *service, err error) {
+	closed := driver.Errorf(driver.Unavailable, "the network mechanism is closed")
 	m.mu.Lock()
-	s := m.services[network]
-	delete(m.services, network)
+	running, over := m.services[key], m.closed
+	m.mu.Unlock()
+	if over {
+		return nil, closed
+	}
+	if running != nil && running.device == s.device && running.space == s.space && running.network == s.network {
+		return running, nil
+	}
+	m.stopService(key)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = append(s.stop, cancel)
+	if err := open(ctx); err != nil {
+		s.close()
+		return nil, failed("listen on network "+s.network, err)
+	}
+	m.mu.Lock()
+	if over = m.closed; !over {
+		m.services[key] = s
+	}
+	m.mu.Unlock()
+	if over {
+		s.close()
+		return nil, closed
+	}
+	return nil, nil
+}
+
+// stopService stops what runs under a key: the id of a network, or that of a
+// router's leg.
+func (m *Mechanism) stopService(key string) {
+	m.mu.Lock()
+	s := m.services[key]
+	delete(m.services, key)
 	m.mu.Unlock()
 	if s != nil {
 		s.close()
+	}
+}
+
+// legKey is the key of the service on a router's leg.
+func legKey(router, port string) string { return router + separator + port }
+
+// serveLegs serves metadata on the inner legs of a router: for guests that send
+// everything to their gateway, because they took no route from DHCP.
+func (m *Mechanism) serveLegs(r driver.Router, legs []leg, in *space) error {
+	lo, err := in.nl.LinkByName("lo")
+	if err != nil {
+		return failed("find the loopback device", err)
+	}
+	if err := in.nl.AddrReplace(lo, &netlink.Addr{IPNet: toIPNet(single(metadataIPv4))}); err != nil {
+		return failed("add the metadata address", err)
+	}
+	wanted := make(map[string]bool)
+	for _, l := range legs {
+		if l.inner == gatewayLink {
+			continue
+		}
+		inner, err := in.nl.LinkByName(l.inner)
+		if err != nil {
+			return failed("find link "+l.inner, err)
+		}
+		key := legKey(r.ID, l.PortID)
+		wanted[key] = true
+		s := &service{network: l.NetworkID, device: inner.Attrs().Index, space: in.fd.UniqueId()}
+		_, err = m.start(key, s, func(ctx context.Context) error {
+			var web []net.Listener
+			err := in.do(func() (err error) {
+				web, err = listenMetadata(ctx, l.inner, metadataIPv4)
+				return err
+			})
+			if err == nil {
+				m.serveMetadata(s, web)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	m.stopLegs(r.ID, wanted)
+	return nil
+}
+
+// stopLegs stops the services on a router's legs but for the wanted ones.
+func (m *Mechanism) stopLegs(router string, wanted map[string]bool) {
+	m.mu.Lock()
+	var gone []string
+	for key := range m.services {
+		if strings.HasPrefix(key, legKey(router, "")) && !wanted[key] {
+			gone = append(gone, key)
+		}
+	}
+	m.mu.Unlock()
+	for _, key := range gone {
+		m.stopService(key)
 	}
 }
