@@ -63,18 +63,17 @@ type Engine struct {
 	work    sync.WaitGroup // all goroutines of the engine
 	session string         // tells this run of the controller from an earlier one
 
-	mu       sync.Mutex // never held across db.Update
-	defs     map[string]*Definition
-	open     bool
-	closed   bool
-	flights  map[string]*flight
-	queue    []*flight // wait for a worker, oldest first
-	working  int
-	limits   map[string]*limit
-	alarms   map[string]alarm // pending calls of the clock, by name
-	waiters  map[string][]chan struct{}
-	changed  chan struct{} // closed when a saga has changed; nil if nobody waits
-	finished chan struct{} // closed by Close
+	mu      sync.Mutex // never held across db.Update
+	defs    map[string]*Definition
+	open    bool
+	closed  bool
+	flights map[string]*flight
+	queue   []*flight // wait for a worker, oldest first
+	working int
+	limits  map[string]*limit
+	alarms  map[string]alarm // pending calls of the clock, by name
+	waiters map[string][]chan struct{}
+	changed chan struct{} // closed when a saga has changed; nil if nobody waits
 }
 
 // New returns an engine whose sagas live in db. Define the kinds of saga, open
@@ -82,12 +81,11 @@ type Engine struct {
 func New(db *state.DB, c clock.Clock, id *ids.Source, log *slog.Logger, cfg Config) *Engine {
 	e := &Engine{
 		db: db, clock: c, ids: id, log: log, cfg: cfg.withDefaults(id),
-		defs:     map[string]*Definition{},
-		flights:  map[string]*flight{},
-		limits:   map[string]*limit{},
-		alarms:   map[string]alarm{},
-		waiters:  map[string][]chan struct{}{},
-		finished: make(chan struct{}),
+		defs:    map[string]*Definition{},
+		flights: map[string]*flight{},
+		limits:  map[string]*limit{},
+		alarms:  map[string]alarm{},
+		waiters: map[string][]chan struct{}{},
 	}
 	e.byResource = state.NewIndex("resource", func(s *Saga) []string { return []string{resourceKey(s)} })
 	e.active = state.NewIndex("active", func(s *Saga) []string {
@@ -129,7 +127,8 @@ func timeKey(t time.Time) string {
 	return seqKey(uint64(max(t.UnixNano(), 0)))
 }
 
-// Open starts the engine: sagas that were under way go on. The DB must be open.
+// Open starts the engine: sagas that were under way go on. The DB must be open, and
+// the services that the steps use must be ready.
 func (e *Engine) Open(ctx context.Context) error {
 	e.mu.Lock()
 	if e.open || e.closed {
@@ -159,7 +158,8 @@ func (e *Engine) Open(ctx context.Context) error {
 }
 
 // Close stops taking up work, ends the ctx of running steps and waits for them.
-// What is unfinished goes on at the next Open.
+// What is unfinished goes on at the next Open, of another engine. Close it before
+// the services that the steps use.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	wasOpen, again := e.open, e.closed
@@ -167,7 +167,6 @@ func (e *Engine) Close() error {
 	if wasOpen && !again {
 		e.end()
 		e.stopAlarms()
-		close(e.finished)
 	}
 	e.mu.Unlock()
 	if !wasOpen {

@@ -128,6 +128,23 @@ func TestOrphansOfTheSilentAreTaken(t *testing.T) {
 	})
 }
 
+func TestCancelAndWaitAtAnotherController(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newControllers(t)
+		first, _ := c.boot("c1", make(chan struct{}))
+		id := first.start("test.make", "x", nil)
+		synctest.Wait()
+		second, _ := c.boot("c2", nil)
+		second.cancel("x")
+		require.ErrorIs(t, second.Wait(t.Context(), id), fault.Cancelled)
+		require.NoError(t, second.Idle(t.Context()))
+		require.Equal(t, "c1", second.get(id).Owner, "its owner has unwound it")
+		require.Equal(t, []string{"a", "unb", "una", "failed: make was cancelled"}, second.thing("x").Marks)
+		second.close()
+		first.close()
+	})
+}
+
 func TestSecondProcessOfTheSameName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newControllers(t)

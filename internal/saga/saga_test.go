@@ -36,7 +36,9 @@ func TestFinishes(t *testing.T) {
 			require.True(t, run.Load("double", &double))
 			require.False(t, run.Load("none", &double))
 			require.Equal(t, 42, double)
-			require.Equal(t, []string{"a"}, r.thing("x").Marks, "the first step's change is durable")
+			x, err := r.things.Get(run.Snapshot(), "x")
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, x.Marks, "the first step's change is durable")
 			require.Equal(t, run.Saga().ID, run.ID())
 			return nil
 		}

@@ -44,7 +44,7 @@ func (e *Engine) Wait(ctx context.Context, id string) error {
 		case <-ctx.Done():
 			e.unlisten(id, news)
 			return fault.Wrap("saga.Wait", ctx.Err())
-		case <-e.finished:
+		case <-e.life.Done():
 			return errClosed()
 		}
 	}
@@ -69,7 +69,7 @@ func (e *Engine) Idle(ctx context.Context) error {
 		case <-changed:
 		case <-ctx.Done():
 			return fault.Wrap("saga.Idle", ctx.Err())
-		case <-e.finished:
+		case <-e.life.Done():
 			return errClosed()
 		}
 	}
