@@ -116,7 +116,8 @@ type Rule struct {
 	Protocol string // "", "tcp", "udp", "icmp", "icmpv6", or a number
 	// PortMin and PortMax: of the destination, or ICMP type and code; -1 for any.
 	PortMin, PortMax int
-	// Remotes: the other side is in one of them; empty means anybody.
+	// Remotes: the other side is in one of them; empty means anybody. So a rule
+	// whose remote group has no members must be left out, not be given as empty.
 	Remotes []netip.Prefix
 }
 
@@ -197,11 +198,13 @@ type Mechanism interface {
 	RemoveNetwork(ctx context.Context, id string) error
 
 	// EnsurePort plugs the port: its network must be there (NotFound). A port
-	// whose Rules change keeps its tap and its allowed connections.
+	// whose Rules change keeps its tap and its allowed connections; those that no
+	// rule allows any more must end.
 	EnsurePort(ctx context.Context, p Port) (Attachment, error)
 	RemovePort(ctx context.Context, id string) error
 
-	// EnsureRouter makes the router so. Its networks must be there (NotFound).
+	// EnsureRouter makes the router so. Its networks must be there (NotFound). What
+	// it advertises is known from the Subnets that EnsureNetwork got last.
 	EnsureRouter(ctx context.Context, r Router) error
 	RemoveRouter(ctx context.Context, id string) error
 

@@ -184,11 +184,19 @@ func (m *Mechanism) Inventory(ctx context.Context) (driver.Inventory, error) {
 		return driver.Inventory{}, err
 	}
 	for _, t := range tagged {
-		if t.kind == kindPort {
+		switch t.kind {
+		case kindPort:
 			inv.Ports = append(inv.Ports, t.id)
+		case kindBridge, kindTunnel, kindService:
+			inv.Networks = append(inv.Networks, t.id)
+		case kindLeg:
+			inv.Routers = append(inv.Routers, t.id)
 		}
 	}
-	slices.Sort(inv.Ports)
+	for _, ids := range []*[]string{&inv.Networks, &inv.Ports, &inv.Routers} {
+		slices.Sort(*ids)
+		*ids = slices.Compact(*ids)
+	}
 	return inv, nil
 }
 

@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
@@ -148,6 +150,81 @@ func TestTwoCloudsOnOneHost(t *testing.T) {
 	again, err := one.m.EnsurePort(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, at, again)
+}
+
+// TestHalfDone begins with what a process leaves behind that died in the middle.
+func TestHalfDone(t *testing.T) {
+	h := newHost(t)
+	root := machineOf(t, h.cfg.Namespace)
+	n := plainNetwork()
+	p := openPort(n, "fa:16:3e:00:00:01", "10.5.0.5")
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	bridge := bridgeOf(t, root, n.ID).Attrs().Name
+	at, err := h.m.EnsurePort(t.Context(), p)
+	require.NoError(t, err)
+	before := h.left(t)
+	require.NoError(t, h.m.RemovePort(t.Context(), p.ID))
+	require.NoError(t, h.m.RemoveNetwork(t.Context(), n.ID))
+
+	require.NoError(t, os.WriteFile("/run/netns/"+h.cfg.Prefix+"-net-"+n.ID, nil, 0o444))
+	unmarked := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
+	unmarked.Name = bridge
+	require.NoError(t, root.nl.LinkAdd(unmarked))
+	require.NoError(t, root.Do(func() error {
+		tap := &netlink.Tuntap{LinkAttrs: netlink.NewLinkAttrs(), Mode: netlink.TUNTAP_MODE_TAP, Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR}
+		tap.Name = at.Tap
+		return netlink.LinkAdd(tap)
+	}))
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	again, err := h.m.EnsurePort(t.Context(), p)
+	require.NoError(t, err)
+	require.Equal(t, at, again)
+	require.ElementsMatch(t, before, h.left(t))
+}
+
+// TestForeignDevice finds a device of the port's name that is somebody else's.
+func TestForeignDevice(t *testing.T) {
+	h := newHost(t)
+	root := machineOf(t, h.cfg.Namespace)
+	n := plainNetwork()
+	p := openPort(n, "fa:16:3e:00:00:01", "10.5.0.5")
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	at, err := h.m.EnsurePort(t.Context(), p)
+	require.NoError(t, err)
+	require.NoError(t, h.m.RemovePort(t.Context(), p.ID))
+	foreign := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
+	foreign.Name = at.Tap
+	require.NoError(t, root.nl.LinkAdd(foreign))
+	t.Cleanup(func() { require.NoError(t, deleteLink(h.cfg.Namespace, at.Tap)) })
+	_, err = h.m.EnsurePort(t.Context(), p)
+	require.ErrorIs(t, err, driver.Conflict)
+	require.NoError(t, h.m.RemovePort(t.Context(), p.ID))
+	_, err = root.nl.LinkByName(at.Tap)
+	require.NoError(t, err, "it must not be removed")
+}
+
+// TestFlushedFirewall heals when the cloud says again what shall be.
+func TestFlushedFirewall(t *testing.T) {
+	h := newHost(t)
+	n := plainNetwork()
+	p, q := openPort(n, "fa:16:3e:00:00:01", "10.5.0.5"), openPort(n, "fa:16:3e:00:00:02", "10.5.0.6")
+	q.Rules = q.Rules[1:]
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	a, b := h.plug(t, p), h.plug(t, q)
+	listen(t, b, "80")
+	require.False(t, dials(a, "10.5.0.6:80"))
+	root := machineOf(t, h.cfg.Namespace)
+	c, err := nftables.New(nftables.WithNetNSFd(int(root.fd)))
+	require.NoError(t, err)
+	c.FlushRuleset()
+	require.NoError(t, c.Flush())
+	require.True(t, dials(a, "10.5.0.6:80"))
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	for _, p := range []driver.Port{p, q} {
+		_, err = h.m.EnsurePort(t.Context(), p)
+		require.NoError(t, err)
+	}
+	require.False(t, dials(a, "10.5.0.6:80"))
 }
 
 // TestTunnel joins two hosts by VXLAN over a cable.

@@ -31,6 +31,10 @@ func (m *Mechanism) EnsureNetwork(ctx context.Context, n driver.Network) error {
 	if err := errors.Join(ctx.Err(), m.checkNetwork(n)); err != nil {
 		return err
 	}
+	// Somebody may have flushed the host's firewall.
+	if err := m.prepareFirewall(); err != nil {
+		return err
+	}
 	in, err := ensureSpace(m.spaceName(kindNetwork, n.ID))
 	if err != nil {
 		return err

@@ -108,13 +108,23 @@ func (m *Mechanism) ensureTap(p driver.Port) (netlink.Link, error) {
 // claimTap marks the tap. It may have been on another network, but not another
 // port's.
 func (m *Mechanism) claimTap(l netlink.Link, port, alias string) error {
-	switch t, ours := m.parseAlias(l.Attrs().Alias); {
+	switch {
 	case l.Attrs().Alias == alias:
 		return nil
-	case l.Attrs().Alias != "" && (!ours || t.kind != kindPort || t.id != port):
+	case m.foreign(l, port):
 		return driver.Errorf(driver.Conflict, "device %s belongs to something else", l.Attrs().Name)
 	}
 	return m.host.mark(l, alias)
+}
+
+// foreign reports whether a device with the name of a port's tap is not that tap. A
+// tap without a mark is: its maker died before marking it.
+func (m *Mechanism) foreign(l netlink.Link, port string) bool {
+	if _, isTap := l.(*netlink.Tuntap); !isTap {
+		return true
+	}
+	t, ours := m.parseAlias(l.Attrs().Alias)
+	return l.Attrs().Alias != "" && (!ours || t.kind != kindPort || t.id != port)
 }
 
 // guardPort replaces the port's part of the firewall in one transaction, then ends
@@ -220,8 +230,8 @@ func (m *Mechanism) RemovePort(ctx context.Context, id string) error {
 		return failed("find link "+name, err)
 	}
 	if err == nil {
-		if t, ours := m.parseAlias(l.Attrs().Alias); l.Attrs().Alias != "" && (!ours || t.kind != kindPort || t.id != id) {
-			return nil // the name is another's
+		if m.foreign(l, id) {
+			return nil
 		}
 		if err := m.host.removeLink(name); err != nil {
 			return err
