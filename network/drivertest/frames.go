@@ -63,15 +63,26 @@ func packetSocket(t *testing.T, g Guest) int {
 // arrives sends a frame from one guest and reports whether it reaches another.
 func arrives(t *testing.T, from, to Guest, sent []byte) bool {
 	t.Helper()
-	in, out := packetSocket(t, to), packetSocket(t, from)
-	_, err := unix.Write(out, sent)
-	require.NoError(t, err)
+	out := packetSocket(t, from)
+	return hears(t, to, func(frame []byte) bool {
+		return len(frame) >= len(sent) && slices.Equal(frame[:len(sent)], sent)
+	}, func() {
+		_, err := unix.Write(out, sent)
+		require.NoError(t, err)
+	})
+}
+
+// hears runs do and reports whether a frame that matches comes to the guest then.
+func hears(t *testing.T, g Guest, match func(frame []byte) bool, do func()) bool {
+	t.Helper()
+	in := packetSocket(t, g)
+	tv := unix.NsecToTimeval(int64(silence / 4))
+	require.NoError(t, unix.SetsockoptTimeval(in, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
+	do()
 	buffer := make([]byte, 2048)
 	for end := time.Now().Add(silence); time.Now().Before(end); {
-		tv := unix.NsecToTimeval(int64(silence / 4))
-		require.NoError(t, unix.SetsockoptTimeval(in, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 		n, _, err := unix.Recvfrom(in, buffer, 0)
-		if err == nil && n >= len(sent) && slices.Equal(buffer[:len(sent)], sent) {
+		if err == nil && match(buffer[:n]) {
 			return true
 		}
 	}

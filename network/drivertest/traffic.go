@@ -112,6 +112,7 @@ func routerCases() []testCase {
 		{"RouterDownStopsForwarding", routerDown},
 		{"GuestsLeaveUnderTheGatewayAddress", sourceNAT},
 		{"FloatingAddressWorksBothWays", floating},
+		{"FloatingAddressIsAnnounced", announced},
 		{"FloatingToFloatingBehindOneRouter", hairpin},
 		{"StaticRoutes", staticRoutes},
 	}
@@ -192,6 +193,23 @@ func floating(t *testing.T, h Harness) {
 	require.Error(t, err, "a connection must not outlive its floating address")
 	refused(t, w, f.External, 80)
 	require.Equal(t, r.Gateway.Addresses[0].Addr(), seenAs(t, a, ext.gateway(), 80))
+}
+
+// announced has the world hear of a floating address without asking.
+func announced(t *testing.T, h Harness) {
+	s, ext := newSite(t, h, "10.1.0.0/24"), newOutside(t, h, "198.51.100.0/24")
+	w := world(t, ext)
+	r := router(t, h, ext.exit(true), s)
+	f := driver.Floating{ID: uuid.NewString(), External: ext.address().Addr(), Fixed: s.address().Addr()}
+	mac := hardware(t, r.Gateway.MAC)
+	heard := hears(t, w, func(frame []byte) bool {
+		return len(frame) >= 42 && slices.Equal(frame[6:12], mac) && frame[12] == 8 && frame[13] == 6 &&
+			slices.Equal(frame[22:32], append(slices.Clone(mac), f.External.AsSlice()...))
+	}, func() {
+		r.Floating = []driver.Floating{f}
+		require.NoError(t, h.Mechanism.EnsureRouter(t.Context(), r))
+	})
+	require.True(t, heard)
 }
 
 func hairpin(t *testing.T, h Harness) {

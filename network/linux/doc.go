@@ -45,8 +45,8 @@
 //	 zone          connection table of the bridge                   │
 //	    ▼  inet: prerouting (-150)                                  │
 //	 out-PORT      known connection, or an egress rule?             │
-//	    ▼  bridge: forward (-200)                                   │
-//	               mark = the tap it goes to, or none               │
+//	    ▼  bridge: forward (-201, -200)                             │
+//	               mark = none, or the tap it goes to               │
 //	    ▼  inet: forward (0)                                        │
 //	 in-PORT       known connection, or an ingress rule? ───────────┘
 //

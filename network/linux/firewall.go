@@ -19,6 +19,7 @@ const (
 	priorityMark    = -300 // before the bridge hands packets to the IP hooks
 	priorityZone    = -500 // before fragments are put together
 	priorityEgress  = -150 // after connections are looked up
+	priorityForget  = -201 // before any cloud of the host marks
 	priorityForward = -200
 	priorityIngress = 0
 	chainSpoof      = "spoof-" // what a port may send: addresses
@@ -101,9 +102,10 @@ func (m *Mechanism) prepareFirewall() error {
 		fill(c, chain, rules)
 	}
 	base(t.bridge, "prerouting", nftables.ChainHookPrerouting, priorityMark, dispatch(expr.MetaKeyIIFNAME, t.spoof))
+	base(t.bridge, "forget", nftables.ChainHookForward, priorityForget,
+		join(member(expr.MetaKeyIIFNAME, t.guests), expressions{constant(host32(0)), store(expr.MetaKeyMARK)}))
 	base(t.bridge, "forward", nftables.ChainHookForward, priorityForward,
 		dispatch(expr.MetaKeyOIFNAME, t.tunnels),
-		join(member(expr.MetaKeyIIFNAME, t.guests), expressions{constant(host32(0)), store(expr.MetaKeyMARK)}),
 		join(member(expr.MetaKeyOIFNAME, t.guests), expressions{load(expr.MetaKeyOIF), store(expr.MetaKeyMARK)}))
 	base(t.bridge, "input", nftables.ChainHookInput, priorityForward, join(member(expr.MetaKeyIIFNAME, t.isolated), drop))
 	base(t.inet, "zone", nftables.ChainHookPrerouting, priorityZone, expressions{

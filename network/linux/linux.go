@@ -52,6 +52,9 @@ type Mechanism struct {
 	host *space
 	made bool // the host namespace is ours
 
+	life context.Context // of what is served from this process
+	stop context.CancelFunc
+
 	firewall sync.Mutex // serialises nftables batches in the host namespace
 
 	mu       sync.Mutex
@@ -93,7 +96,9 @@ func New(ctx context.Context, cfg Config) (*Mechanism, error) {
 	if err := m.openHost(); err != nil {
 		return nil, err
 	}
+	m.life, m.stop = context.WithCancel(context.Background())
 	if err := m.prepareHost(ctx); err != nil {
+		m.stop()
 		m.host.close()
 		return nil, err
 	}
@@ -239,6 +244,7 @@ func (m *Mechanism) Close() error {
 	services, running := m.services, m.running
 	m.services, m.running = map[string]*service{}, map[string]*advertiser{}
 	m.mu.Unlock()
+	m.stop()
 	for _, s := range services {
 		s.close()
 	}

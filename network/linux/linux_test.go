@@ -135,7 +135,7 @@ func TestHostIsOutOfReach(t *testing.T) {
 func TestTwoCloudsOnOneHost(t *testing.T) {
 	one := newHost(t)
 	other, err := linux.New(t.Context(), linux.Config{
-		HostName: "other", Namespace: one.cfg.Namespace, Prefix: one.cfg.Prefix + "x",
+		HostName: "other", Namespace: one.cfg.Namespace, Prefix: one.cfg.Prefix + "x", Physical: one.cfg.Physical,
 	})
 	require.NoError(t, err)
 	n, o := plainNetwork(), plainNetwork()
@@ -146,10 +146,36 @@ func TestTwoCloudsOnOneHost(t *testing.T) {
 	require.NoError(t, err)
 
 	require.ErrorIs(t, other.EnsureNetwork(t.Context(), n), driver.Conflict, "the bridge is another cloud's")
+	betweenClouds(t, one, &host{cfg: linux.Config{Namespace: one.cfg.Namespace, Prefix: one.cfg.Prefix}, m: other})
 	require.NoError(t, other.Teardown(t.Context()))
 	again, err := one.m.EnsurePort(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, at, again)
+}
+
+// betweenClouds has guests of two clouds meet on a provider network: the rules of
+// each hold.
+func betweenClouds(t *testing.T, clouds ...*host) {
+	t.Helper()
+	var guests []drivertest.Guest
+	for i, h := range clouds {
+		n := plainNetwork()
+		n.Physical = physical
+		require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+		for j, rules := range [][]driver.Rule{openPort(n, "", "10.5.0.1").Rules, {{PortMin: -1, PortMax: -1}}} {
+			p := openPort(n, fmt.Sprintf("fa:16:3e:01:%02x:%02x", i, j), fmt.Sprintf("10.5.0.%d", 10+2*i+j))
+			p.Rules = rules
+			guests = append(guests, h.plug(t, p))
+			listen(t, guests[len(guests)-1], "80")
+		}
+	}
+	for i, g := range guests {
+		for j := range guests {
+			if i != j {
+				require.Equal(t, j%2 == 0, dials(g, fmt.Sprintf("10.5.0.%d:80", 10+j)), "from %d to %d", i, j)
+			}
+		}
+	}
 }
 
 // TestHalfDone begins with what a process leaves behind that died in the middle.

@@ -31,7 +31,6 @@ const (
 	encodingSet  = "abcdefghijklmnopqrstuvwxyz234567"
 	shortLength  = 11
 	maxIDLength  = 64
-	maxAliasSize = 255
 )
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)

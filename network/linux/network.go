@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/vishvananda/netlink"
@@ -213,7 +214,7 @@ func (m *Mechanism) setPeers(l netlink.Link, peers []netip.Addr) error {
 			delete(want, peer)
 			continue
 		}
-		if isFlood(e.HardwareAddr) || !contains(peers, peer) {
+		if isFlood(e.HardwareAddr) || !slices.Contains(peers, peer) {
 			if err := m.host.nl.NeighDel(&e); err != nil && !errors.Is(err, unix.ENOENT) {
 				return failed("remove a peer of "+l.Attrs().Name, err)
 			}
@@ -235,15 +236,6 @@ func (m *Mechanism) setPeers(l netlink.Link, peers []netip.Addr) error {
 // isFlood reports whether a forwarding entry is for all unknown destinations.
 func isFlood(mac net.HardwareAddr) bool {
 	return mac.String() == "00:00:00:00:00:00"
-}
-
-func contains(all []netip.Addr, a netip.Addr) bool {
-	for _, other := range all {
-		if other == a {
-			return true
-		}
-	}
-	return false
 }
 
 // RemoveNetwork removes everything of the network.

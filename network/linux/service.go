@@ -145,9 +145,7 @@ func (m *Mechanism) start(key string, s *service, open func(ctx context.Context)
 		return running, nil
 	}
 	m.stopService(key)
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = append(s.stop, cancel)
-	if err := open(ctx); err != nil {
+	if err := open(m.life); err != nil {
 		s.close()
 		return nil, failed("listen on network "+s.network, err)
 	}
