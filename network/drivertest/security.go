@@ -182,6 +182,13 @@ func remoteGroups(t *testing.T, h Harness) {
 	s.ensurePort(q)
 	seenAs(t, a, q.Addresses[0], 80)
 	seenAs(t, c, q.Addresses[0], 80)
+	halves := []netip.Prefix{netip.MustParsePrefix("128.0.0.0/1"), netip.MustParsePrefix("255.255.255.255/32"), netip.MustParsePrefix("0.0.0.0/1")}
+	all6 := driver.Rule{Ingress: true, IPv6: true, PortMin: -1, PortMax: -1, Remotes: []netip.Prefix{
+		netip.MustParsePrefix("8000::/1"), netip.MustParsePrefix("::/1"), netip.MustParsePrefix("ffff::/16"),
+	}}
+	q.Rules = []driver.Rule{tcpIn(80, halves...), all6}
+	s.ensurePort(q)
+	seenAs(t, a, q.Addresses[0], 80)
 	q.Rules = []driver.Rule{tcpIn(80, one(o))}
 	s.ensurePort(q)
 	refused(t, a, q.Addresses[0], 80)

@@ -73,6 +73,18 @@ func dhcpRenews(t *testing.T, h Harness) {
 		require.Equal(t, lease.ACK.YourIPAddr.String(), again.ACK.YourIPAddr.String())
 		return nil
 	}))
+	inform, err := dhcpv4.NewInform(hardware(t, p.MAC), p.Addresses[0].AsSlice())
+	require.NoError(t, err)
+	require.NoError(t, withDHCP(g, patience, func(c *nclient4.Client) error {
+		answer, err := c.SendAndRead(t.Context(), nclient4.DefaultServers, inform, nil)
+		if err != nil {
+			return err
+		}
+		require.True(t, answer.YourIPAddr.IsUnspecified(), "it has its address already")
+		require.Zero(t, answer.IPAddressLeaseTime(0))
+		require.Equal(t, s.gateway().String(), answer.Router()[0].String())
+		return nil
+	}))
 	foreign := net.IPv4(10, 1, 0, 200)
 	err = withDHCP(g, patience, func(c *nclient4.Client) error {
 		_, err := c.RequestFromOffer(t.Context(), lease.Offer, dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(foreign)))
