@@ -75,10 +75,12 @@ func (a *api) trustRoles(ctx context.Context, t identity.Trust) []identity.Role 
 	return roles
 }
 
+// trustTarget loads the trust of the path. Unlike with other resources everybody
+// learns that it is missing, as with Keystone.
 func (a *api) trustTarget(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
 	t, err := a.svc.GetTrust(ctx, r.Path("trust_id"))
 	if err != nil {
-		return nil, nil // see targetFunc
+		return nil, err
 	}
 	return policy.Target{trustorKey: t.TrustorID, trusteeKey: t.TrusteeID}, nil
 }
