@@ -19,6 +19,7 @@ import (
 
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/libvirt"
+	"github.com/welkin-cloud/cloud/compute/libvirt/hostbox"
 	"github.com/welkin-cloud/cloud/internal/guestimage"
 	"github.com/welkin-cloud/cloud/internal/unixsock"
 )
@@ -82,7 +83,7 @@ echo gone
 	b.waitFor(t, id, said+"OpenStack Nova", 1)
 	b.waitFor(t, id, said+id, 1)
 	b.waitFor(t, id, said+"listening", 1)
-	screen, err := unixsock.Dial(ctx, filepath.Join(b.dir, "vnc", id+".vnc"))
+	screen, err := unixsock.Dial(ctx, filepath.Join(b.vnc, id+".vnc"))
 	require.NoError(t, err)
 	defer screen.Close()
 	greeting := make([]byte, 12)
@@ -256,6 +257,26 @@ func TestVirtTypeIsFoundOutOnce(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(cfg.Dir, "virt.json"))
 	require.NoError(t, err)
 	require.Contains(t, string(text), virt)
+}
+
+func TestLongFolders(t *testing.T) {
+	image, err := os.ReadFile(guestimage.Path(t))
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 30))
+	b := &bench{dir: dir, image: image}
+	b.box, err = hostbox.Start(t.Context(), hostbox.Config{
+		Dir: filepath.Join(dir, "box"), Namespace: "wkll" + uuid.NewString()[:8],
+		Cache: filepath.Join(os.TempDir(), "welkin-libvirt-cache"),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.box.Teardown(context.WithoutCancel(t.Context()))) })
+	b.hv = b.open(t)
+	id := b.guest(t, "#!/bin/sh\n").ID
+	require.NoError(t, b.hv.Start(t.Context(), id))
+	b.waitFor(t, id, guestimage.Ready, 1)
+	require.NoError(t, b.hv.Suspend(t.Context(), id))
+	require.NoError(t, b.hv.Start(t.Context(), id))
+	require.NoError(t, b.hv.Destroy(t.Context(), id))
 }
 
 func TestBadConfig(t *testing.T) {

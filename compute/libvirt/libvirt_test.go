@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 type bench struct {
 	box   *hostbox.Box
 	dir   string
+	vnc   string // folder of the VNC sockets
 	hv    *libvirt.Hypervisor
 	image []byte
 	taps  atomic.Int64
@@ -36,8 +36,14 @@ func newBench(t *testing.T) *bench {
 	image, err := os.ReadFile(guestimage.Path(t))
 	require.NoError(t, err)
 	b := &bench{dir: t.TempDir(), image: image}
+	// The test's own folder may be too long for sockets.
+	b.vnc, err = os.MkdirTemp("", "wkvnc-*")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(b.vnc)) })
 	b.box, err = hostbox.Start(t.Context(), hostbox.Config{
-		Dir: filepath.Join(b.dir, "box"), Namespace: "wklv" + strings.ReplaceAll(uuid.NewString()[:8], "-", ""),
+		Dir: filepath.Join(b.dir, "box"), Namespace: "wklv" + uuid.NewString()[:8],
+		// What libvirtd learns of QEMU takes it seconds and holds for all boxes.
+		Cache: filepath.Join(os.TempDir(), "welkin-libvirt-cache"),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.box.Teardown(context.WithoutCancel(t.Context()))) })
@@ -48,7 +54,7 @@ func newBench(t *testing.T) *bench {
 // open returns a driver for the bench's libvirtd.
 func (b *bench) open(t *testing.T) *libvirt.Hypervisor {
 	hv, err := libvirt.New(t.Context(), libvirt.Config{
-		Socket: b.box.Socket(), Dir: filepath.Join(b.dir, "hv"), HostName: "host-1", VirtType: "qemu", VNCDir: filepath.Join(b.dir, "vnc"),
+		Socket: b.box.Socket(), Dir: filepath.Join(b.dir, "hv"), HostName: "host-1", VirtType: "qemu", VNCDir: b.vnc,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hv.Close()) })
