@@ -26,7 +26,7 @@ import (
 
 // Config of New.
 type Config struct {
-	// Store keeps the content. Required; the service closes it.
+	// Store keeps the content. Required; its owner closes it, after the sagas.
 	Store driver.Store
 	// MaxBytes is how large one image may be; 0 means 1 TiB.
 	MaxBytes int64
@@ -105,9 +105,6 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Close releases the store.
-func (s *Service) Close() error { return s.cfg.Store.Close() }
 
 // StoreName is the name of the store that holds the images.
 func (s *Service) StoreName() string { return s.cfg.Store.Name() }

@@ -1,0 +1,248 @@
+// Package cloud composes a private cloud in one Go value.
+//
+//	c, err := cloud.New(ctx, cloud.Config{
+//		Dir:         "/var/lib/cloud",
+//		Hypervisors: []hypervisor.Hypervisor{host},
+//		…
+//	})
+//
+// A [Cloud] has the services as fields, each with a Go API of its own, and gives them
+// OpenStack-shaped HTTP APIs with [Cloud.Handler]. Many clouds live side by side in
+// one process; nothing is global.
+//
+// Every contact with the world is a driver from the configuration: see the driver
+// packages compute/driver, network/driver, volume/driver and image/driver, and package
+// cloudtest for a cloud made of fakes. All state is one value, kept in a directory or
+// in memory; all long work survives a crash and goes on at the next New.
+package cloud
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/welkin-cloud/cloud/compute"
+	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
+	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/image"
+	store "github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/core"
+	"github.com/welkin-cloud/cloud/internal/ids"
+	"github.com/welkin-cloud/cloud/internal/policy"
+	"github.com/welkin-cloud/cloud/internal/quota"
+	"github.com/welkin-cloud/cloud/internal/saga"
+	"github.com/welkin-cloud/cloud/internal/state"
+	"github.com/welkin-cloud/cloud/internal/state/sqlite"
+	"github.com/welkin-cloud/cloud/network"
+	mechanism "github.com/welkin-cloud/cloud/network/driver"
+	"github.com/welkin-cloud/cloud/volume"
+	backend "github.com/welkin-cloud/cloud/volume/driver"
+)
+
+// Clock tells a cloud the time; see Config.Clock.
+type Clock = clock.Clock
+
+// Config of New. The drivers are required, and belong to the cloud from then on:
+// Close closes them, and so does New if it fails. The rest has defaults.
+type Config struct {
+	// Dir keeps the state and the token keys; it is made with mode 0700. A
+	// directory serves one cloud at a time. Empty keeps everything in memory.
+	Dir string
+
+	Hypervisors []hypervisor.Hypervisor        // one for each compute host
+	Networks    map[string]mechanism.Mechanism // by host
+	Images      store.Store
+	Volumes     []backend.Backend
+	Backups     store.Store // of volumes; may be nil: there are no backups then
+
+	// AdminPassword of the user "admin" in project "admin", made at the first
+	// start; empty makes no administrator.
+	AdminPassword string
+	// PasswordCost is bcrypt's, 4 to 31; 0 means 12, which is Keystone's. Each step
+	// doubles the time of a log-in.
+	PasswordCost int
+	// Policies are rules that replace the defaults, by service ("compute", "network",
+	// …) and rule name, in oslo.policy's language.
+	Policies map[string]map[string]string
+	// ExternalNetwork is the provider network of external networks that are made
+	// without one.
+	ExternalNetwork string
+	// StopGrace is how long a guest may take to shut down; 0 means one minute.
+	StopGrace time.Duration
+
+	Log   *slog.Logger // nil for none
+	Clock Clock        // nil for the machine's
+	// Seed makes identifiers and secrets predictable, for tests only; 0 draws them
+	// from the operating system.
+	Seed uint64
+}
+
+// Cloud is a running private cloud. Its services are safe for concurrent use; they
+// trust their callers, who say in whose name they act. Requests from outside are
+// authorised by Handler.
+type Cloud struct {
+	Identity *identity.Service
+	Images   *image.Service
+	Volumes  *volume.Service
+	Networks *network.Service
+	Compute  *compute.Service
+
+	core    *core.Core
+	policy  *policy.Enforcer
+	closers []func() error // in reverse order of closing
+}
+
+// New starts a cloud: it loads the state, goes on with unfinished work and mends what
+// differs between the record and the drivers.
+func New(ctx context.Context, cfg Config) (*Cloud, error) {
+	c := &Cloud{}
+	c.own(cfg)
+	if err := c.open(ctx, cfg); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// own makes the cloud responsible for closing the drivers.
+func (c *Cloud) own(cfg Config) {
+	if cfg.Images != nil {
+		c.closers = append(c.closers, cfg.Images.Close)
+	}
+	if cfg.Backups != nil {
+		c.closers = append(c.closers, cfg.Backups.Close)
+	}
+	for _, b := range cfg.Volumes {
+		c.closers = append(c.closers, b.Close)
+	}
+	for _, m := range cfg.Networks {
+		c.closers = append(c.closers, m.Close)
+	}
+	for _, h := range cfg.Hypervisors {
+		c.closers = append(c.closers, h.Close)
+	}
+}
+
+func (c *Cloud) open(ctx context.Context, cfg Config) error {
+	if cfg.Images == nil || len(cfg.Volumes) == 0 || len(cfg.Networks) == 0 || len(cfg.Hypervisors) == 0 {
+		return errors.New("cloud: Hypervisors, Networks, Images and Volumes are required")
+	}
+	var err error
+	if c.policy, err = policy.New(cfg.Policies); err != nil {
+		return err
+	}
+	if c.core, err = newCore(cfg); err != nil {
+		return err
+	}
+	if err := c.compose(cfg); err != nil {
+		return err
+	}
+	return c.start(ctx, cfg)
+}
+
+// controller names this process among those that share a state. There is one, so its
+// work is its own again at once after a crash.
+const controller = "controller"
+
+// newCore makes what the services stand on.
+func newCore(cfg Config) (*core.Core, error) {
+	k := &core.Core{Clock: cfg.Clock, IDs: ids.Random(), Log: cfg.Log}
+	if k.Clock == nil {
+		k.Clock = clock.System{}
+	}
+	if k.Log == nil {
+		k.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Seed != 0 {
+		k.IDs = ids.Seeded(cfg.Seed)
+	}
+	var engine state.Engine
+	if cfg.Dir != "" {
+		var err error
+		if engine, err = sqlite.Open(filepath.Join(cfg.Dir, "state.db")); err != nil {
+			return nil, err
+		}
+	}
+	k.DB = state.New(engine, nil)
+	k.Quotas = quota.Define(k.DB)
+	k.Sagas = saga.New(k.DB, k.Clock, k.IDs, k.Log, saga.Config{Controller: controller})
+	return k, nil
+}
+
+// compose makes the services, each with the siblings that it needs.
+func (c *Cloud) compose(cfg Config) (err error) {
+	who := identity.Config{
+		AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
+	}
+	if cfg.Dir != "" {
+		who.Keys = identity.FileKeys(filepath.Join(cfg.Dir, "keys"))
+	}
+	if c.Identity, err = identity.New(c.core, who); err != nil {
+		return err
+	}
+	if c.Images, err = image.New(c.core, image.Config{Store: cfg.Images}); err != nil {
+		return err
+	}
+	c.Volumes, err = volume.New(c.core, volume.Config{Backends: cfg.Volumes, Images: c.Images, Backups: cfg.Backups})
+	if err != nil {
+		return err
+	}
+	c.Networks, err = network.New(c.core, network.Config{Mechanisms: cfg.Networks, ExternalPhysical: cfg.ExternalNetwork})
+	if err != nil {
+		return err
+	}
+	c.Compute, err = compute.New(c.core, compute.Config{
+		Hypervisors: cfg.Hypervisors, Networks: c.Networks, Images: c.Images, Volumes: c.Volumes,
+		StopGrace: cfg.StopGrace,
+	})
+	return err
+}
+
+// start opens the state and starts the services; the sagas go on last, when all that
+// their steps call is there.
+func (c *Cloud) start(ctx context.Context, cfg Config) error {
+	c.closers = append(c.closers, c.core.DB.Close)
+	if err := c.core.DB.Open(ctx); err != nil {
+		return err
+	}
+	for _, m := range cfg.Networks {
+		m.Serve(c.Compute)
+	}
+	services := []struct {
+		start func(context.Context) error
+		close func() error
+	}{
+		{c.Identity.Start, c.Identity.Close},
+		{c.Images.Start, nil},
+		{c.Volumes.Start, nil},
+		{c.Networks.Start, c.Networks.Close},
+		{c.Compute.Start, c.Compute.Close},
+		{c.core.Sagas.Open, c.core.Sagas.Close},
+	}
+	for _, s := range services {
+		if s.close != nil {
+			c.closers = append(c.closers, s.close)
+		}
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Idle returns when no work is under way: whatever was asked for has come to its end,
+// good or bad, or waits for a time to pass.
+func (c *Cloud) Idle(ctx context.Context) error { return c.core.Sagas.Idle(ctx) }
+
+// Close ends the cloud: work under way stops where it is and goes on at the next New
+// over the same directory. Guests go on running.
+func (c *Cloud) Close() error {
+	var errs []error
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		errs = append(errs, c.closers[i]())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,125 @@
+// Command server is the reference server: a whole private cloud in one process.
+//
+//	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu]
+//	server teardown [-state DIR]
+//
+// With -drivers memory it needs no privileges: guests and networks are simulated,
+// everything else is real. With -drivers linux it runs QEMU guests by libvirt and
+// networks by the kernel, all inside a network namespace of its own; it must then be
+// root.
+//
+// The first start makes an administrator with a random password and writes
+// DIR/clouds.yaml and DIR/openrc. "ready http://HOST:PORT" on standard output says that
+// every API answers. SIGTERM ends the server gracefully; guests go on running, and the
+// next start takes them over. teardown removes whatever a server with linux drivers
+// left running or behind, but not DIR itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+)
+
+// options are the command line's.
+type options struct {
+	listen, state, drivers, logLevel, virt string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	teardown := len(args) > 0 && args[0] == "teardown"
+	if teardown {
+		args = args[1:]
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	log, err := logger(o.logLevel)
+	if err != nil {
+		return err
+	}
+	if teardown {
+		return removeHost(ctx, o, log)
+	}
+	return serve(ctx, o, log)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("server", flag.ContinueOnError)
+	f.StringVar(&o.listen, "listen", "127.0.0.1:5000", "address of all APIs; port 0 picks one")
+	f.StringVar(&o.state, "state", "welkin-state", "directory of database, keys and files; made with mode 0700")
+	f.StringVar(&o.drivers, "drivers", "memory", "memory, or linux for real guests and networks (as root)")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	state, err := filepath.Abs(o.state)
+	o.state = state
+	return o, err
+}
+
+func logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("-log-level %q is none of debug, info, warn, error", level)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}
+
+// serve runs the cloud until ctx is done.
+func serve(ctx context.Context, o options, log *slog.Logger) error {
+	if err := os.MkdirAll(o.state, 0o700); err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	password, err := adminPassword(o.state)
+	if err != nil {
+		return err
+	}
+	cfg := cloud.Config{Dir: o.state, AdminPassword: password, Log: log}
+	closeHost, err := addDrivers(ctx, &cfg, o, log)
+	if err != nil {
+		return err
+	}
+	defer closeHost()
+	c, err := cloud.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	base := "http://" + ln.Addr().String()
+	if err := writeAccess(o.state, base, password); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	fmt.Println("ready", base)
+	err = httpapi.Run(ctx, ln, httpapi.Server(c.Handler(), log))
+	return errors.Join(err, c.Close())
+}
