@@ -169,27 +169,23 @@ func (s *Service) putGroup(ctx context.Context, tx *state.Tx, g *SecurityGroup) 
 	return s.t.groups.Put(tx, *g)
 }
 
+// DeleteSecurityGroupOptions say how a security group is removed; nil is the zero
+// value.
+type DeleteSecurityGroupOptions struct {
+	// Default removes even a default group; the next one is made when it is needed.
+	Default bool
+}
+
 // DeleteSecurityGroup removes a security group with its rules. Conflict while ports
 // have it, and for a default group.
-func (s *Service) DeleteSecurityGroup(ctx context.Context, id string) error {
+func (s *Service) DeleteSecurityGroup(ctx context.Context, id string, opts *DeleteSecurityGroupOptions) error {
 	return s.update(ctx, "DeleteSecurityGroup", func(tx *state.Tx) error {
 		g, err := s.getGroup(tx, id)
 		if err != nil {
 			return err
 		}
-		if g.Default {
+		if g.Default && (opts == nil || !opts.Default) {
 			return refused(fault.Conflict, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
-		}
-		return s.dropGroup(ctx, tx, &g)
-	})
-}
-
-// removeGroup removes a group, even a default one.
-func (s *Service) removeGroup(ctx context.Context, id string) error {
-	return s.update(ctx, "removeGroup", func(tx *state.Tx) error {
-		g, err := s.getGroup(tx, id)
-		if err != nil {
-			return err
 		}
 		return s.dropGroup(ctx, tx, &g)
 	})

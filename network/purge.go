@@ -92,7 +92,7 @@ func (p *purge) networks() error {
 
 func (p *purge) groups() error {
 	for g := range p.s.t.groups.Where(p.s.db.Snapshot(), p.s.t.groupBy.project, p.project) {
-		if err := gone(p.s.removeGroup(p.ctx, g.ID)); err != nil {
+		if err := gone(p.s.DeleteSecurityGroup(p.ctx, g.ID, &DeleteSecurityGroupOptions{Default: true})); err != nil {
 			return err
 		}
 	}

@@ -316,7 +316,11 @@ func (r *reconciler) finish(k key, it *item, waiters []waiter, res result, err e
 			it.waiters, it.running = nil, false
 			return false
 		}
-		r.log.Warn("network: not realised", "kind", k.kind, "id", k.id, "host", k.host, "try", it.tries, "error", err)
+		level := slog.LevelWarn
+		if it.tries == 1 { // the order of things often makes the second try succeed
+			level = slog.LevelDebug
+		}
+		r.log.Log(r.life, level, "network: not realised", "kind", k.kind, "id", k.id, "host", k.host, "try", it.tries, "error", err)
 		if it.running = len(it.waiters) > 0; !it.running {
 			r.delay(k, it, min(firstRetry<<min(it.tries-1, 16), lastRetry))
 		}

@@ -34,7 +34,13 @@ func (a *api) groups() *resource[network.SecurityGroup] {
 			}
 			return a.svc.ListSecurityGroups(ctx)
 		},
-		create: a.createGroup, update: a.updateGroup, remove: a.svc.DeleteSecurityGroup,
+		create: a.createGroup, update: a.updateGroup,
+		remove: func(ctx context.Context, id string) error { return a.svc.DeleteSecurityGroup(ctx, id, nil) },
+		// Only administrators may remove a default group.
+		removeFor: func(ctx context.Context, r *httpapi.Request, id string) error {
+			opts := network.DeleteSecurityGroupOptions{Default: r.May("context_is_admin", nil)}
+			return a.svc.DeleteSecurityGroup(ctx, id, &opts)
+		},
 		view: a.groupView, target: groupTarget,
 		createSchema: createSchema("security_group", "security_groups", given),
 		updateSchema: updateSchema("security_group", given),

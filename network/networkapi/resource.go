@@ -30,6 +30,8 @@ type resource[T any] struct {
 	create func(ctx context.Context, project string, body json.RawMessage) (T, error)
 	update func(ctx context.Context, old T, body json.RawMessage) (T, error)
 	remove func(ctx context.Context, id string) error
+	// removeFor is remove where it depends on who asks.
+	removeFor func(ctx context.Context, r *httpapi.Request, id string) error
 
 	view   func(ctx context.Context, t T) view
 	target func(ctx context.Context, t T) policy.Target
@@ -112,6 +114,9 @@ func (x *resource[T]) handleShow(ctx context.Context, r *httpapi.Request) (*http
 }
 
 func (x *resource[T]) handleDelete(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if x.removeFor != nil {
+		return httpapi.Empty(), x.removeFor(ctx, r, r.Path(x.id))
+	}
 	return httpapi.Empty(), x.remove(ctx, r.Path(x.id))
 }
 
