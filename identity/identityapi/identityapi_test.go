@@ -42,9 +42,7 @@ func serve(t testing.TB) *site {
 		},
 	}, nil)
 	require.NoError(t, err)
-	enforcer, err := policy.New(nil)
-	require.NoError(t, err)
-	h := identityapi.New(svc, httpapi.Options{Policy: enforcer})
+	h := identityapi.New(svc, httpapi.Options{Policy: enforcer(t)})
 	require.NoError(t, httpapi.Verify(h))
 	server := httptest.NewServer(httpapi.Mount(map[string]http.Handler{"/identity": h}))
 	t.Cleanup(func() {
@@ -52,6 +50,13 @@ func serve(t testing.TB) *site {
 		require.NoError(t, svc.Close())
 	})
 	return &site{TB: t, svc: svc, url: server.URL}
+}
+
+func enforcer(t testing.TB) *policy.Enforcer {
+	t.Helper()
+	e, err := policy.New(nil)
+	require.NoError(t, err)
+	return e
 }
 
 // answer is what came back.
