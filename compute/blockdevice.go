@@ -89,7 +89,7 @@ func (s *Service) volumeDisk(ctx context.Context, t *Server, o *CreateServerOpti
 			source.SizeGiB = snap.SizeGiB
 		}
 	case "image":
-		img, err := s.usableImage(ctx, bd.ID)
+		img, err := s.usableImage(ctx, t.ProjectID, bd.ID)
 		if err != nil {
 			return v, err
 		}

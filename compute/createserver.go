@@ -46,8 +46,6 @@ type CreateServerOptions struct {
 	Files          []File
 	// MinCount and MaxCount bound how many servers are made at once; 0 means 1.
 	MinCount, MaxCount int
-	// NoFlavorAccess lets a flavor be used that the project has no access to.
-	NoFlavorAccess bool
 }
 
 // NetworkMode says what networks a new server gets.
@@ -154,7 +152,7 @@ func (s *Service) template(ctx context.Context, projectID string, o *CreateServe
 		VMState: Building, TaskState: Scheduling, CreatedAt: s.core.Clock.Now(),
 	}
 	flavor, err := s.flavors.Get(r, o.FlavorID)
-	if err != nil || !o.NoFlavorAccess && !flavor.VisibleTo(projectID) {
+	if err != nil || !isAdmin(ctx) && !flavor.VisibleTo(projectID) {
 		return t, fault.New(fault.Invalid, "Flavor %s could not be found.", o.FlavorID)
 	}
 	t.Flavor = flavor.forServer()
@@ -225,7 +223,7 @@ func (s *Service) rootOf(ctx context.Context, t *Server, o *CreateServerOptions)
 	if o.ImageID == "" {
 		return fault.New(fault.Invalid, "Invalid image identifier or unable to use it as the root of the server: give an image or a boot volume")
 	}
-	img, err := s.usableImage(ctx, o.ImageID)
+	img, err := s.usableImage(ctx, t.ProjectID, o.ImageID)
 	if err != nil {
 		return err
 	}
@@ -236,13 +234,13 @@ func (s *Service) rootOf(ctx context.Context, t *Server, o *CreateServerOptions)
 	return nil
 }
 
-// usableImage returns an image that a server can be made from.
-func (s *Service) usableImage(ctx context.Context, id string) (image.Image, error) {
+// usableImage returns an image that a server of the project can be made from.
+func (s *Service) usableImage(ctx context.Context, projectID, id string) (image.Image, error) {
 	if s.cfg.Images == nil {
 		return image.Image{}, fault.New(fault.Unsupported, "this cloud has no image service")
 	}
 	img, err := s.cfg.Images.GetImage(ctx, id)
-	if err != nil {
+	if err != nil || !isAdmin(ctx) && !s.cfg.Images.CanSee(ctx, img, projectID) {
 		return image.Image{}, fault.New(fault.Invalid, "Image %s could not be found.", id).Because(err)
 	}
 	if img.Status != image.Active {

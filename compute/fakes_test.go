@@ -161,6 +161,20 @@ func (f *fakeNetworks) UnbindPort(_ context.Context, id, device string) error {
 	})
 }
 
+func (f *fakeNetworks) UpdatePort(_ context.Context, id string, o network.UpdatePortOptions) (network.Port, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, ok := f.ports[id]
+	if !ok {
+		return p, fault.Missing("port", id)
+	}
+	if o.SecurityGroups != nil {
+		p.SecurityGroups = *o.SecurityGroups
+	}
+	f.ports[id] = p
+	return p, nil
+}
+
 func (f *fakeNetworks) DeletePort(_ context.Context, id string) error {
 	return f.do("DeletePort", id, func() error {
 		f.mu.Lock()
@@ -263,6 +277,10 @@ func (f *fakeImages) GetImage(_ context.Context, id string) (image.Image, error)
 		return i, fault.Missing("image", id)
 	}
 	return i, nil
+}
+
+func (f *fakeImages) CanSee(_ context.Context, i image.Image, projectID string) bool {
+	return i.Visibility == image.Public || i.ProjectID == projectID
 }
 
 type content struct{ *bytes.Reader }

@@ -34,7 +34,11 @@ type rebuildParams struct {
 // interfaces, addresses and volumes stay.
 func (s *Service) RebuildServer(ctx context.Context, id string, opts RebuildOptions) (Server, error) {
 	const op = "compute.RebuildServer"
-	img, err := s.usableImage(ctx, opts.ImageID)
+	server, err := s.GetServer(ctx, id)
+	if err != nil {
+		return Server{}, fault.Wrap(op, err)
+	}
+	img, err := s.usableImage(ctx, server.ProjectID, opts.ImageID)
 	if err != nil {
 		return Server{}, fault.Wrap(op, err)
 	}

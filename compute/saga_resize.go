@@ -24,7 +24,7 @@ func (s *Service) ResizeServer(ctx context.Context, id, flavorID string) error {
 		op: op, verb: VerbResize, saga: sagaResize, action: "resize", state: ResizePrep,
 		prepare: func(tx *state.Tx, server *Server) error {
 			f, err := s.flavors.Get(tx, flavorID)
-			if err != nil || !f.VisibleTo(server.ProjectID) && !overridesLock(ctx) {
+			if err != nil || !f.VisibleTo(server.ProjectID) && !isAdmin(ctx) {
 				return fault.New(fault.Invalid, "Flavor %s could not be found.", flavorID)
 			}
 			if err := checkResize(server, &f); err != nil {

@@ -194,7 +194,7 @@ func TestLockHoldsBackAllButAdmins(t *testing.T) {
 	require.NoError(t, r.LockServer(r.ctx(), s.ID, "mine"))
 	require.Equal(t, fault.Conflict, fault.Of(r.StopServer(r.ctx(), s.ID)))
 	require.Equal(t, fault.Conflict, fault.Of(r.DeleteServer(r.ctx(), s.ID)))
-	require.NoError(t, r.StopServer(compute.WithLockOverride(r.ctx()), s.ID))
+	require.NoError(t, r.StopServer(compute.AsAdmin(r.ctx()), s.ID))
 	r.wait(s.ID)
 	require.NoError(t, r.UnlockServer(r.ctx(), s.ID))
 	require.NoError(t, r.StartServer(r.ctx(), s.ID))

@@ -184,6 +184,9 @@ func (s *Service) Close() error {
 	return nil
 }
 
+// Now is the cloud's time.
+func (s *Service) Now() time.Time { return s.core.Clock.Now() }
+
 // emit records an event about a resource in the transaction.
 func (s *Service) emit(ctx context.Context, tx *state.Tx, event, resource, id, project string, traits map[string]string) {
 	who := caller.From(ctx)

@@ -26,6 +26,8 @@ type Networks interface {
 	// UnbindPort takes the port from the device and unplugs it: nil if the port
 	// is gone or is not the device's (any more).
 	UnbindPort(ctx context.Context, id, deviceID string) error
+	// UpdatePort changes a port: compute changes its security groups with it.
+	UpdatePort(ctx context.Context, id string, opts network.UpdatePortOptions) (network.Port, error)
 	// DeletePort removes the port: NotFound if it is gone.
 	DeletePort(ctx context.Context, id string) error
 	GetNetwork(ctx context.Context, id string) (network.Network, error)
@@ -45,6 +47,8 @@ type Networks interface {
 // Images is what compute needs of the image service. *image.Service satisfies it.
 type Images interface {
 	GetImage(ctx context.Context, id string) (image.Image, error)
+	// CanSee reports whether a project may use an image.
+	CanSee(ctx context.Context, i image.Image, projectID string) bool
 	// OpenImage opens the content of an active image.
 	OpenImage(ctx context.Context, id string) (imagedriver.Content, error)
 	// CreateImage makes an image without content (queued); with opts.ID set, one

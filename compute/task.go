@@ -16,17 +16,17 @@ import (
 // This file holds what all verbs of servers share: how a task is begun with its
 // saga, and how the saga leaves the server when it ends.
 
-type overrideKey struct{}
+type adminKey struct{}
 
-// WithLockOverride returns a ctx in which the lock of a server does not hold the
-// caller back: for admins.
-func WithLockOverride(ctx context.Context) context.Context {
-	return context.WithValue(ctx, overrideKey{}, true)
+// AsAdmin returns a ctx in which neither the lock of a server, nor a project's lack
+// of access to a flavor or an image, holds the caller back.
+func AsAdmin(ctx context.Context) context.Context {
+	return context.WithValue(ctx, adminKey{}, true)
 }
 
-func overridesLock(ctx context.Context) bool {
-	override, _ := ctx.Value(overrideKey{}).(bool)
-	return override
+func isAdmin(ctx context.Context) bool {
+	admin, _ := ctx.Value(adminKey{}).(bool)
+	return admin
 }
 
 // task is a verb that is done by a saga.
@@ -83,7 +83,7 @@ func (s *Service) startSaga(ctx context.Context, tx *state.Tx, server *Server, t
 }
 
 func checkLock(ctx context.Context, server *Server) error {
-	if server.Locked && !overridesLock(ctx) {
+	if server.Locked && !isAdmin(ctx) {
 		return fault.New(fault.Conflict, "Instance %s is locked", server.ID)
 	}
 	return nil

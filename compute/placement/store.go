@@ -7,6 +7,9 @@
 package placement
 
 import (
+	"context"
+	"time"
+
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/ids"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -21,6 +24,7 @@ const (
 
 // Store keeps providers and allocations.
 type Store struct {
+	db        *state.DB
 	providers *state.Collection[Provider]
 	byName    *state.Index[Provider]
 	usages    *state.Collection[Usage]
@@ -40,7 +44,7 @@ type name struct {
 
 // Define adds the collections of placement to db.
 func Define(db *state.DB, c clock.Clock, source *ids.Source) *Store {
-	s := &Store{clock: c, ids: source}
+	s := &Store{db: db, clock: c, ids: source}
 	s.byName = state.NewUnique("name", func(p *Provider) []string { return []string{p.Name} })
 	s.byHolder = state.NewIndex("provider", func(c *Consumer) []string {
 		keys := make([]string, 0, len(c.Allocations))
@@ -76,3 +80,14 @@ func Define(db *state.DB, c clock.Clock, source *ids.Source) *Store {
 	})
 	return s
 }
+
+// Snapshot is the newest state, for reads.
+func (s *Store) Snapshot() *state.Snapshot { return s.db.Snapshot() }
+
+// Update runs f in a transaction.
+func (s *Store) Update(ctx context.Context, f func(tx *state.Tx) error) error {
+	return s.db.Update(ctx, f)
+}
+
+// Now is the cloud's time.
+func (s *Store) Now() time.Time { return s.clock.Now() }
