@@ -9,7 +9,8 @@
 // to a box is known by one test that cannot be fooled by re-used process ids: the
 // process sees the box's run folder as its /run/libvirt.
 //
-// It needs root, iproute2, util-linux and Debian's libvirt-daemon-system.
+// It needs root and Debian's packages iproute2, util-linux, libvirt-daemon-system,
+// qemu-system-x86 and qemu-utils.
 package hostbox
 
 import (
@@ -54,13 +55,14 @@ const (
 	checkEvery   = 300 * time.Millisecond
 )
 
-// folders maps folders of the box to where its processes see them.
+// folders maps folders of the box to where its processes see them. The run folder is
+// the last to be mounted: with it a process belongs to the box.
 var folders = [...][2]string{
-	{"run", "/run/libvirt"},
 	{"lib", "/var/lib/libvirt"},
 	{"etc", "/etc/libvirt"},
 	{"log", "/var/log/libvirt"},
 	{"cache", "/var/cache/libvirt"},
+	{"run", "/run/libvirt"},
 }
 
 // daemons are the box's own processes, in order of their start.
