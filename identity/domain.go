@@ -54,7 +54,7 @@ func (s *Service) CreateDomain(ctx context.Context, opts CreateDomainOptions) (D
 		p.ID = s.core.IDs.Hex()
 	}
 	err := s.update(ctx, "CreateDomain", func(tx *state.Tx) error {
-		if err := checkName("domain", p.Name, maxProjectName); err != nil {
+		if err := firstError(checkID("domain", p.ID), checkName("domain", p.Name, maxProjectName)); err != nil {
 			return err
 		}
 		if err := s.t.projects.Insert(tx, p); err != nil {

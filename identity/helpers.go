@@ -141,6 +141,14 @@ func checkName(noun, name string, most int) error {
 	return nil
 }
 
+// checkID refuses an id, given by a caller of the Go API, that tokens cannot carry.
+func checkID(noun, id string) error {
+	if len(id) > maxID {
+		return fault.New(fault.Invalid, "The id of the %s is longer than %d bytes.", noun, maxID)
+	}
+	return nil
+}
+
 // duplicate words the error of a name that is taken, and passes others on.
 func duplicate(err error, noun, name, domainID string) error {
 	if fault.Of(err) != fault.AlreadyExists {

@@ -71,7 +71,7 @@ func (s *Service) CreateProject(ctx context.Context, opts CreateProjectOptions) 
 		p.ID = s.core.IDs.Hex()
 	}
 	err := s.update(ctx, "CreateProject", func(tx *state.Tx) error {
-		if err := checkName("project", p.Name, maxProjectName); err != nil {
+		if err := firstError(checkID("project", p.ID), checkName("project", p.Name, maxProjectName)); err != nil {
 			return err
 		}
 		if err := s.placeProject(tx, &p); err != nil {

@@ -89,7 +89,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 // readyUser checks what can be checked before the password is hashed, which is
 // slow, and hashes it.
 func (s *Service) readyUser(ctx context.Context, u *userRow, password string) error {
-	if err := checkName("user", u.Name, maxName); err != nil {
+	if err := firstError(checkID("user", u.ID), checkName("user", u.Name, maxName)); err != nil {
 		return err
 	}
 	r := s.core.DB.Snapshot()
