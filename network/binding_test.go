@@ -148,10 +148,16 @@ func TestFaultsOfTheDriver(t *testing.T) {
 			n := c.network(t, network.CreateNetworkOptions{})
 			c.subnet(t, n.ID, "10.0.0.0/24")
 			p := c.port(t, n.ID)
-			c.hosts["h1"].SetFault(memnetwork.FailTimes(op, 1, broken))
+			c.hosts["h1"].SetFault(func(at, _ string) error {
+				if at == op {
+					return broken
+				}
+				return nil
+			})
 			b := network.Binding{Host: "h1", DeviceID: "s"}
 			_, err := c.BindPort(t.Context(), p.ID, b)
 			require.ErrorIs(t, err, fault.Unavailable)
+			c.hosts["h1"].SetFault(nil)
 			// The reconciler goes on by itself.
 			c.settle(t, func() bool {
 				p, err := c.GetPort(t.Context(), p.ID)

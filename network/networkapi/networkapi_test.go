@@ -216,6 +216,17 @@ func TestBulkIsAllOrNothing(t *testing.T) {
 	require.Len(t, got["ports"], 2)
 }
 
+func TestDefaultGroupIsForAdministratorsToRemove(t *testing.T) {
+	s := serve(t)
+	_, got := s.ask(t, "one", "GET", "/v2.0/security-groups", "")
+	require.Len(t, got["security_groups"], 1, "who looks finds the default group")
+	path := "/v2.0/security-groups/" + got["security_groups"].([]any)[0].(map[string]any)["id"].(string)
+	status, got := s.ask(t, "one", "DELETE", path, "")
+	require.Equal(t, 409, status, got)
+	status, _ = s.ask(t, "admin", "DELETE", path, "")
+	require.Equal(t, 204, status)
+}
+
 func TestTagsAndFields(t *testing.T) {
 	s := serve(t)
 	n := s.make(t, "one", "networks", "network", `{"network":{"name":"n"}}`)["id"].(string)
