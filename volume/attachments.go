@@ -22,7 +22,7 @@ func (s *Service) Reserve(ctx context.Context, opts ReserveOptions) (Attachment,
 	const op = "volume.Reserve"
 	a := Attachment{
 		ID: opts.ID, VolumeID: opts.VolumeID, ServerID: opts.ServerID, Device: opts.Device,
-		ReadOnly: opts.ReadOnly, Status: Reserved,
+		ReadOnly: opts.ReadOnly, External: opts.External, Status: Reserved,
 	}
 	if a.ID == "" {
 		a.ID = s.core.IDs.UUID()
@@ -79,6 +79,13 @@ func (s *Service) Connect(ctx context.Context, attachmentID, host string) (drive
 		}
 	}
 	c, err := b.Connect(ctx, v.ID, host)
+	if err != nil || c == a.Connection {
+		return c, fault.Wrap(op, err)
+	}
+	err = s.changeAttachment(ctx, attachmentID, "", func(a *Attachment, _ *Volume) error {
+		a.Connection = c
+		return nil
+	})
 	return c, fault.Wrap(op, err)
 }
 

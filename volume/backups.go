@@ -35,6 +35,7 @@ type Backup struct {
 // CreateBackupOptions of CreateBackup.
 type CreateBackupOptions struct {
 	VolumeID    string
+	Zone        string // empty, or the service's
 	SnapshotID  string // back up this snapshot of the volume instead
 	Name        string
 	Description string
@@ -68,6 +69,9 @@ func (s *Service) CreateBackup(ctx context.Context, projectID string, opts Creat
 	}
 	if err := checkTexts(opts.Name, opts.Description, opts.Metadata); err != nil {
 		return Backup{}, fault.Wrap(op, err)
+	}
+	if opts.Zone != "" && opts.Zone != s.cfg.Zone {
+		return Backup{}, fault.Wrap(op, fault.New(fault.Invalid, "Availability zone '%s' is invalid.", opts.Zone))
 	}
 	who := caller.From(ctx)
 	b := Backup{
@@ -121,8 +125,8 @@ func (s *Service) UpdateBackup(ctx context.Context, id string, opts UpdateOption
 		return s.changeBackup(caller.From(ctx), tx, id, "update.end", func(b *Backup) error {
 			set(&b.Name, opts.Name)
 			set(&b.Description, opts.Description)
-			if opts.Metadata != nil {
-				b.Metadata = maps.Clone(opts.Metadata)
+			if err := opts.apply(&b.Metadata); err != nil {
+				return err
 			}
 			out = *b
 			return checkTexts(b.Name, b.Description, b.Metadata)
@@ -176,21 +180,27 @@ func (s *Service) RestoreBackup(ctx context.Context, id, volumeID, name string) 
 //
 // Errors: NotFound; Invalid if it is being made or restored.
 func (s *Service) DeleteBackup(ctx context.Context, id string) error {
+	return fault.Wrap("volume.DeleteBackup", s.deleteBackup(ctx, id, false))
+}
+
+func (s *Service) deleteBackup(ctx context.Context, id string, force bool) error {
 	who := caller.From(ctx)
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
+	return s.core.DB.Update(ctx, func(tx *state.Tx) error {
 		return s.changeBackup(who, tx, id, "delete.start", func(b *Backup) error {
 			switch b.Status {
 			case Deleting:
 				return nil
 			case Available, Error, ErrorDeleting:
 			default:
+				if force {
+					break
+				}
 				return fault.New(fault.Invalid, "Invalid backup: Backup status must be available or error")
 			}
 			b.Status = Deleting
 			return s.start(who, tx, sagaBackupDelete, "backup/"+id, b.ProjectID, backupParams{ID: id})
 		})
 	})
-	return fault.Wrap("volume.DeleteBackup", err)
 }
 
 func (s *Service) backupSagas() []saga.Definition {

@@ -3,9 +3,11 @@ package volume
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"strconv"
 
+	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -242,6 +244,28 @@ func decimal(n int) string { return strconv.Itoa(n) }
 
 // ceilGiB is how many GiB hold so many bytes.
 func ceilGiB(bytes int64) int { return int((bytes + driver.GiB - 1) / driver.GiB) }
+
+// snapshotBehind returns the snapshot of the volume that a server was started from, for
+// an image of such a server: the image has no content of its own.
+func snapshotBehind(img image.Image) string {
+	if img.Size != 0 {
+		return ""
+	}
+	var devices []struct {
+		SourceType string `json:"source_type"`
+		SnapshotID string `json:"snapshot_id"`
+		BootIndex  *int   `json:"boot_index"`
+	}
+	if json.Unmarshal([]byte(img.Properties["block_device_mapping"]), &devices) != nil {
+		return ""
+	}
+	for _, d := range devices {
+		if d.SourceType == "snapshot" && d.BootIndex != nil && *d.BootIndex == 0 {
+			return d.SnapshotID
+		}
+	}
+	return ""
+}
 
 // imageFacts are the base facts of an image that a volume made from it shows.
 func imageFacts(id, name, md5, disk, container string, size int64, minDisk, minRAM int) map[string]string {

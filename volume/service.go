@@ -25,13 +25,12 @@ import (
 // Config of New.
 type Config struct {
 	// Backends keep the volumes; a new volume goes to the one with most room.
-	// Required; the service closes them.
+	// Required; their owner closes them, after the sagas.
 	Backends []driver.Backend
 	// Images is where volumes are made from images, and images from volumes. May
 	// be nil: such volumes are then refused.
 	Images Images
 	// Backups keeps the content of backups. May be nil: backups are then refused.
-	// The service closes it.
 	Backups imagedriver.Store
 	// Zone is the availability zone of all backends; default "nova".
 	Zone string
@@ -57,22 +56,23 @@ type Service struct {
 
 // tables are the collections of the service.
 type tables struct {
-	volumes     *state.Collection[Volume]
-	volByProj   *state.Index[Volume]
-	volBySnap   *state.Index[Volume]
-	snapshots   *state.Collection[Snapshot]
-	snapByProj  *state.Index[Snapshot]
-	snapByVol   *state.Index[Snapshot]
-	attachments *state.Collection[Attachment]
-	attByVol    *state.Index[Attachment]
-	attByServer *state.Index[Attachment]
-	backups     *state.Collection[Backup]
-	backByProj  *state.Index[Backup]
-	backByVol   *state.Index[Backup]
-	types       *state.Collection[Type]
-	typeByName  *state.Index[Type]
-	transfers   *state.Collection[Transfer]
-	transByVol  *state.Index[Transfer]
+	volumes      *state.Collection[Volume]
+	volByProj    *state.Index[Volume]
+	volBySnap    *state.Index[Volume]
+	snapshots    *state.Collection[Snapshot]
+	snapByProj   *state.Index[Snapshot]
+	snapByVol    *state.Index[Snapshot]
+	attachments  *state.Collection[Attachment]
+	attByVol     *state.Index[Attachment]
+	attByServer  *state.Index[Attachment]
+	backups      *state.Collection[Backup]
+	backByProj   *state.Index[Backup]
+	backByVol    *state.Index[Backup]
+	projectTypes *state.Collection[ProjectType]
+	types        *state.Collection[Type]
+	typeByName   *state.Index[Type]
+	transfers    *state.Collection[Transfer]
+	transByVol   *state.Index[Transfer]
 }
 
 // New returns a service over c, whose state is not open yet.
@@ -90,7 +90,7 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		core: c, cfg: cfg, tables: define(c.DB), backends: map[string]driver.Backend{},
 		quotas: c.Quotas.Service("volume", defaultQuotas),
 	}
-	for _, sagas := range [][]saga.Definition{s.volumeSagas(), s.snapshotSagas(), s.backupSagas(), s.uploadSagas()} {
+	for _, sagas := range [][]saga.Definition{s.volumeSagas(), s.snapshotSagas(), s.backupSagas(), s.uploadSagas(), s.revertSagas()} {
 		for _, d := range sagas {
 			c.Sagas.Define(d)
 		}
@@ -129,6 +129,9 @@ func define(db *state.DB) tables {
 		Name: "volume.types", Noun: "volume type", Key: func(t *Type) string { return t.ID },
 		Indexes: []*state.Index[Type]{t.typeByName},
 	})
+	t.projectTypes = state.Define(db, state.Spec[ProjectType]{
+		Name: "volume.project_types", Noun: "default volume type", Key: func(p *ProjectType) string { return p.ProjectID },
+	})
 	t.transByVol = state.NewUnique("volume", func(x *Transfer) []string { return []string{state.Key(x.VolumeID)} })
 	t.transfers = state.Define(db, state.Spec[Transfer]{
 		Name: "volume.transfers", Noun: "transfer", Key: func(x *Transfer) string { return x.ID },
@@ -157,33 +160,25 @@ func (s *Service) Start(ctx context.Context) error {
 	return fault.Wrap("volume.Start", s.ensureDefaultType(ctx))
 }
 
-// Close releases the backends and the backup store.
-func (s *Service) Close() error {
-	var errs []error
-	for _, b := range s.cfg.Backends {
-		errs = append(errs, b.Close())
-	}
-	if s.cfg.Backups != nil {
-		errs = append(errs, s.cfg.Backups.Close())
-	}
-	return errors.Join(errs...)
-}
-
 // Zone is the availability zone of the volumes.
 func (s *Service) Zone() string { return s.cfg.Zone }
+
+// HasBackups reports whether there is a backup store.
+func (s *Service) HasBackups() bool { return s.cfg.Backups != nil }
 
 // BackendState is what a backend says of itself.
 type BackendState struct {
 	driver.Info
 	driver.Capacity
-	Err error // why it does not answer, or nil
+	Err       error // why it does not answer, or nil
+	CheckedAt time.Time
 }
 
 // Backends asks all backends how they are, in the order of the configuration.
 func (s *Service) Backends(ctx context.Context) []BackendState {
 	var out []BackendState
 	for _, name := range s.names {
-		st := BackendState{Info: driver.Info{Name: name}}
+		st := BackendState{Info: driver.Info{Name: name}, CheckedAt: s.now()}
 		if info, err := s.backends[name].Info(ctx); err == nil {
 			st.Info = info
 		}

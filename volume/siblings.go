@@ -11,6 +11,8 @@ import (
 // Images is what volumes need of the image service. *image.Service satisfies it.
 type Images interface {
 	GetImage(ctx context.Context, id string) (image.Image, error)
+	// CanSee reports whether a project may see an image.
+	CanSee(ctx context.Context, i image.Image, projectID string) bool
 	// OpenImage opens the content of an active image.
 	OpenImage(ctx context.Context, id string) (imagedriver.Content, error)
 	// CreateImage makes an image without content; with opts.ID set, one that exists

@@ -89,8 +89,8 @@ func (s *Service) UpdateSnapshot(ctx context.Context, id string, opts UpdateOpti
 		return s.changeSnapshot(caller.From(ctx), tx, id, "update.end", func(snap *Snapshot) error {
 			set(&snap.Name, opts.Name)
 			set(&snap.Description, opts.Description)
-			if opts.Metadata != nil {
-				snap.Metadata = maps.Clone(opts.Metadata)
+			if err := opts.apply(&snap.Metadata); err != nil {
+				return err
 			}
 			out = *snap
 			return checkTexts(snap.Name, snap.Description, snap.Metadata)

@@ -15,27 +15,38 @@ import (
 
 // Transfer offers a volume to whoever knows its key.
 type Transfer struct {
-	ID        string    `json:"id"`
-	VolumeID  string    `json:"volume"`
-	Name      string    `json:"name"`
-	ProjectID string    `json:"project"` // that offers
-	KeyHash   string    `json:"key_hash"`
-	CreatedAt time.Time `json:"created"`
+	ID        string `json:"id"`
+	VolumeID  string `json:"volume"`
+	Name      string `json:"name"`
+	ProjectID string `json:"project"` // that offers
+	// NoSnapshots leaves the volume's snapshots with the project that offers.
+	NoSnapshots bool      `json:"no_snapshots,omitempty"`
+	KeyHash     string    `json:"key_hash"`
+	CreatedAt   time.Time `json:"created"`
+}
+
+// CreateTransferOptions of CreateTransfer.
+type CreateTransferOptions struct {
+	Name        string
+	NoSnapshots bool
 }
 
 // CreateTransfer offers an available volume and returns the key that accepts it: it is
 // not kept, and cannot be had again.
 //
 // Errors: NotFound; Invalid if the volume is not available.
-func (s *Service) CreateTransfer(ctx context.Context, volumeID, name string) (t Transfer, key string, err error) {
+func (s *Service) CreateTransfer(ctx context.Context, volumeID string, opts CreateTransferOptions) (t Transfer, key string, err error) {
 	const op = "volume.CreateTransfer"
-	if err := checkTexts(name, "", nil); err != nil {
+	if err := checkTexts(opts.Name, "", nil); err != nil {
 		return Transfer{}, "", fault.Wrap(op, err)
 	}
 	secret := make([]byte, 16)
 	s.core.IDs.Read(secret)
 	key = hex.EncodeToString(secret)
-	t = Transfer{ID: s.core.IDs.UUID(), VolumeID: volumeID, Name: name, KeyHash: hashKey(key), CreatedAt: s.now()}
+	t = Transfer{
+		ID: s.core.IDs.UUID(), VolumeID: volumeID, Name: opts.Name, NoSnapshots: opts.NoSnapshots,
+		KeyHash: hashKey(key), CreatedAt: s.now(),
+	}
 	_, err = s.changeVolume(ctx, volumeID, "transfer.create", func(tx *state.Tx, v *Volume) error {
 		if v.Status != Available {
 			return fault.New(fault.Invalid, "Invalid volume: status must be available")
@@ -81,6 +92,26 @@ func (s *Service) DeleteTransfer(ctx context.Context, id string) error {
 	return fault.Wrap("volume.DeleteTransfer", err)
 }
 
+// takeSnapshots gives the offered volume's snapshots to a project.
+func (s *Service) takeSnapshots(who caller.Info, tx *state.Tx, t Transfer, projectID string) error {
+	if t.NoSnapshots {
+		return nil
+	}
+	for _, snap := range slices.Collect(s.snapshots.Where(tx, s.snapByVol, t.VolumeID)) {
+		if err := s.checkSnapshotQuota(tx, projectID, 1, snap.SizeGiB); err != nil {
+			return err
+		}
+		err := s.changeSnapshot(who, tx, snap.ID, "transfer.accept", func(snap *Snapshot) error {
+			snap.ProjectID, snap.UserID = projectID, who.UserID
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AcceptTransfer gives the offered volume to a project.
 //
 // Errors: NotFound; Invalid for a wrong key; QuotaExceeded.
@@ -103,6 +134,9 @@ func (s *Service) AcceptTransfer(ctx context.Context, id, key, projectID string)
 			return err
 		}
 		if err := s.transfers.Delete(tx, id); err != nil {
+			return err
+		}
+		if err := s.takeSnapshots(who, tx, t, projectID); err != nil {
 			return err
 		}
 		return s.changeVolumeIn(who, tx, t.VolumeID, "transfer.accept", func(v *Volume) error {

@@ -1,6 +1,10 @@
 package volume
 
-import "time"
+import (
+	"time"
+
+	"github.com/welkin-cloud/cloud/volume/driver"
+)
 
 // Status of a volume, snapshot or backup, with Cinder's names.
 type Status string
@@ -26,6 +30,7 @@ const (
 	ErrorDeleting  Status = "error_deleting"
 	ErrorExtending Status = "error_extending"
 	ErrorRestoring Status = "error_restoring"
+	Reverting      Status = "reverting"
 )
 
 // Volume is the record of a volume.
@@ -41,7 +46,7 @@ type Volume struct {
 	Zone        string            `json:"zone"`
 	Backend     string            `json:"backend,omitempty"` // name of the backend that holds it
 	Bootable    bool              `json:"bootable,omitempty"`
-	ReadOnly    bool              `json:"readonly,omitempty"`
+	ReadOnly    *bool             `json:"readonly,omitempty"` // nil until somebody has said
 	MultiAttach bool              `json:"multiattach,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	// ImageMetadata is what the image said that the volume was made from.
@@ -53,6 +58,9 @@ type Volume struct {
 	CreatedAt     time.Time         `json:"created"`
 	UpdatedAt     time.Time         `json:"updated"`
 }
+
+// IsReadOnly reports whether the volume may be attached for reading only.
+func (v Volume) IsReadOnly() bool { return v.ReadOnly != nil && *v.ReadOnly }
 
 // CreateOptions of Service.CreateVolume. At most one source may be set.
 type CreateOptions struct {
@@ -98,15 +106,23 @@ type CreateSnapshotOptions struct {
 
 // Attachment is the use of a volume by a server.
 type Attachment struct {
-	ID         string    `json:"id"`
-	VolumeID   string    `json:"volume"`
-	ServerID   string    `json:"server"`
-	Host       string    `json:"host,omitempty"`
-	Device     string    `json:"device,omitempty"`
-	Status     Status    `json:"status"` // Reserved, Attaching, InUse or Detaching
-	ReadOnly   bool      `json:"readonly,omitempty"`
-	AttachedAt time.Time `json:"attached,omitzero"`
-	DetachedAt time.Time `json:"detached,omitzero"`
+	ID       string `json:"id"`
+	VolumeID string `json:"volume"`
+	ServerID string `json:"server"`
+	// Host is where the backend has connected the volume; HostName is for users, where
+	// it is used by a host instead of a server.
+	Host     string `json:"host,omitempty"`
+	HostName string `json:"host_name,omitempty"`
+	Device   string `json:"device,omitempty"`
+	Status   Status `json:"status"` // Reserved, Attaching, InUse or Detaching
+	ReadOnly bool   `json:"readonly,omitempty"`
+	// External attachments are those of clients that attach volumes themselves, not
+	// of the compute service.
+	External bool `json:"external,omitempty"`
+	// Connection is how the volume is reached on Host.
+	Connection driver.Connection `json:"connection,omitzero"`
+	AttachedAt time.Time         `json:"attached,omitzero"`
+	DetachedAt time.Time         `json:"detached,omitzero"`
 }
 
 // ReserveOptions of Service.Reserve.
@@ -116,4 +132,5 @@ type ReserveOptions struct {
 	ServerID string
 	Device   string // "/dev/vdb", or empty to let compute choose
 	ReadOnly bool
+	External bool // the client attaches it itself: see Attachment
 }

@@ -39,6 +39,15 @@ type createdImage struct {
 	Protected  bool             `json:"protected,omitempty"`
 }
 
+// CanSeeImage reports whether a project may make volumes of an image.
+func (s *Service) CanSeeImage(ctx context.Context, imageID, projectID string) bool {
+	if s.cfg.Images == nil {
+		return true // CreateVolume refuses it
+	}
+	img, err := s.cfg.Images.GetImage(ctx, imageID)
+	return err == nil && s.cfg.Images.CanSee(ctx, img, projectID)
+}
+
 // UploadToImage starts to make an image of a volume and returns the image's id.
 //
 // Errors: NotFound; Invalid for a bad format, or if the volume is not available, or not

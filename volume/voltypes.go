@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/caller"
@@ -74,6 +75,9 @@ func (s *Service) findType(r state.Reader, idOrName string) (Type, error) {
 
 // typeFor resolves the type of a new volume of a project; empty is the default.
 func (s *Service) typeFor(r state.Reader, projectID, idOrName string) (Type, error) {
+	if p, err := s.projectTypes.Get(r, projectID); err == nil && idOrName == "" {
+		return s.types.Get(r, p.TypeID)
+	}
 	if idOrName == "" {
 		idOrName = DefaultType
 	}
@@ -87,6 +91,29 @@ func (s *Service) typeFor(r state.Reader, projectID, idOrName string) (Type, err
 // Visible reports whether a project may use the type.
 func (t Type) Visible(projectID string) bool {
 	return t.Public || slices.Contains(t.Projects, projectID)
+}
+
+// Extra specs that have a meaning here.
+const (
+	specMultiAttach = "multiattach"
+	specZones       = "RESKEY:availability_zones"
+)
+
+// multiAttach reports whether several servers may have a volume of the type at once.
+func (t Type) multiAttach() bool { return t.ExtraSpecs[specMultiAttach] == "<is> True" }
+
+// allows reports whether volumes of the type may be in a zone.
+func (t Type) allows(zone string) error {
+	list := t.ExtraSpecs[specZones]
+	if list == "" {
+		return nil
+	}
+	for z := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(z) == zone {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "Availability zone '%s' is not one of those of volume type %s.", zone, t.Name)
 }
 
 // ListTypes returns the volume types by name: those that a project may use, or all
@@ -124,6 +151,12 @@ func (s *Service) UpdateType(ctx context.Context, id string, opts UpdateTypeOpti
 			if opts.Projects != nil {
 				t.Projects = slices.Compact(slices.Sorted(slices.Values(opts.Projects)))
 			}
+			if other, ok := s.types.Find(tx, s.typeByName, t.Name); ok && other.ID != id {
+				return fault.New(fault.AlreadyExists, "Volume Type %s already exists.", t.Name)
+			}
+			if t.Name == "" {
+				return fault.New(fault.Invalid, "Invalid input received: a volume type must have a name.")
+			}
 			t.UpdatedAt = s.now()
 			out = *t
 			s.emitType(ctx, tx, "update", *t)
@@ -148,6 +181,11 @@ func (s *Service) DeleteType(ctx context.Context, id string) error {
 		for v := range s.volumes.All(tx) {
 			if v.Type == id {
 				return fault.New(fault.Invalid, "Target volume type is still in use.")
+			}
+		}
+		for p := range s.projectTypes.All(tx) {
+			if p.TypeID == id {
+				return fault.New(fault.Invalid, "Target volume type is still in use: it is the default of project %s.", p.ProjectID)
 			}
 		}
 		s.emitType(ctx, tx, "delete", t)

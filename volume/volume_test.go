@@ -306,7 +306,7 @@ func TestQuotaHoldsUnderConcurrency(t *testing.T) {
 func TestTransfer(t *testing.T) {
 	w := newWorld(t)
 	v := w.create(volume.CreateOptions{SizeGiB: 1})
-	tr, key, err := w.CreateTransfer(t.Context(), v.ID, "gift")
+	tr, key, err := w.CreateTransfer(t.Context(), v.ID, volume.CreateTransferOptions{Name: "gift"})
 	require.NoError(t, err)
 	require.Equal(t, volume.AwaitTransfer, w.status(v.ID))
 	require.ErrorIs(t, w.DeleteVolume(t.Context(), v.ID), fault.Invalid)

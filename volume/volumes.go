@@ -69,6 +69,10 @@ func (s *Service) insertVolume(who caller.Info, tx *state.Tx, v *Volume, opts Cr
 		return err
 	}
 	v.Type = t.ID
+	if err := t.allows(v.Zone); err != nil {
+		return err
+	}
+	v.MultiAttach = v.MultiAttach || t.multiAttach()
 	if err := s.checkVolumeQuota(tx, v.ProjectID, 1, v.SizeGiB, v.SizeGiB); err != nil {
 		return err
 	}
@@ -97,6 +101,10 @@ func (s *Service) fromImage(ctx context.Context, v *Volume) error {
 	if img.Status != "active" {
 		return fault.New(fault.Invalid, "Image %s is not active.", img.ID)
 	}
+	if id := snapshotBehind(img); id != "" {
+		v.ImageID, v.SnapshotID = "", id
+		return nil
+	}
 	need := max(img.MinDiskGiB, ceilGiB(max(img.Size, img.VirtualSize)))
 	if v.SizeGiB < need {
 		return fault.New(fault.Invalid, "Volume size %dGB cannot be smaller than the image's size or minDisk, %dGB.", v.SizeGiB, need)
@@ -113,6 +121,9 @@ func (s *Service) fromImage(ctx context.Context, v *Volume) error {
 // fromState fills in what a snapshot, volume or backup says of the new volume.
 func (s *Service) fromState(tx *state.Tx, v *Volume, opts CreateOptions) error {
 	sources := 0
+	if v.SnapshotID != "" {
+		opts.SnapshotID, opts.ImageID = v.SnapshotID, v.ImageID
+	}
 	for _, id := range []string{opts.SnapshotID, opts.SourceID, opts.ImageID, opts.BackupID} {
 		if id != "" {
 			sources++
@@ -185,8 +196,11 @@ type UpdateOptions struct {
 	Name        *string
 	Description *string
 	Metadata    map[string]string // replaces all, where not nil
-	Bootable    *bool             // of a volume
-	ReadOnly    *bool             // of a volume
+	// EditMetadata, where not nil, gets a copy of the metadata and returns what
+	// replaces it, without a change of somebody else between.
+	EditMetadata func(all map[string]string) (map[string]string, error)
+	Bootable     *bool // of a volume
+	ReadOnly     *bool // of a volume
 	// ImageMetadata replaces what the image said of a volume, where not nil.
 	ImageMetadata map[string]string
 }
@@ -197,9 +211,11 @@ func (s *Service) UpdateVolume(ctx context.Context, id string, opts UpdateOption
 		set(&v.Name, opts.Name)
 		set(&v.Description, opts.Description)
 		set(&v.Bootable, opts.Bootable)
-		set(&v.ReadOnly, opts.ReadOnly)
-		if opts.Metadata != nil {
-			v.Metadata = maps.Clone(opts.Metadata)
+		if opts.ReadOnly != nil {
+			v.ReadOnly = opts.ReadOnly
+		}
+		if err := opts.apply(&v.Metadata); err != nil {
+			return err
 		}
 		if opts.ImageMetadata != nil {
 			v.ImageMetadata = maps.Clone(opts.ImageMetadata)
@@ -207,6 +223,23 @@ func (s *Service) UpdateVolume(ctx context.Context, id string, opts UpdateOption
 		return checkTexts(v.Name, v.Description, v.Metadata)
 	})
 	return v, fault.Wrap("volume.UpdateVolume", err)
+}
+
+// apply changes metadata.
+func (o *UpdateOptions) apply(metadata *map[string]string) error {
+	if o.Metadata != nil {
+		*metadata = maps.Clone(o.Metadata)
+	}
+	if o.EditMetadata == nil {
+		return nil
+	}
+	now := map[string]string{}
+	maps.Copy(now, *metadata)
+	now, err := o.EditMetadata(now)
+	if err == nil {
+		*metadata = now
+	}
+	return err
 }
 
 func set[T any](field *T, value *T) {
@@ -253,6 +286,9 @@ func (s *Service) deleteVolume(ctx context.Context, id string, cascade, force bo
 			return err
 		}
 		for _, snap := range snaps {
+			if snap.ProjectID != v.ProjectID && !force {
+				return fault.New(fault.Invalid, "Invalid volume: Volume %s must be disassociated from snapshots after volume transfer.", id)
+			}
 			if err := s.startSnapshotDelete(who, tx, snap); err != nil {
 				return err
 			}
@@ -282,16 +318,6 @@ func (s *Service) ExtendVolume(ctx context.Context, id string, sizeGiB int) erro
 		return s.start(caller.From(ctx), tx, sagaExtend, resource(id), v.ProjectID, extendParams{id, sizeGiB})
 	})
 	return fault.Wrap("volume.ExtendVolume", err)
-}
-
-// ResetStatus sets the status of a volume by hand: for administrators, when reality
-// and record differ.
-func (s *Service) ResetStatus(ctx context.Context, id string, status Status) error {
-	_, err := s.changeVolume(ctx, id, "update.end", func(_ *state.Tx, v *Volume) error {
-		v.Status = status
-		return nil
-	})
-	return fault.Wrap("volume.ResetStatus", err)
 }
 
 // WaitVolume returns when a volume is no longer being made or changed.
