@@ -20,7 +20,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cat >"$work/cloud.cfg" <<END
-datasource_list: [ OpenStack, ConfigDrive, None ]
+datasource_list: [ ConfigDrive, OpenStack, None ]
 datasource: { OpenStack: { max_wait: 60, timeout: 10, retries: 3 } }
 locale: false
 END
@@ -28,10 +28,11 @@ cat >"$work/fstab" <<END
 LABEL=root / ext4 defaults,errors=remount-ro 0 1
 END
 
-# Only the modules that a guest needs make an initrd that loads fast.
+# Only the modules that a guest needs make an initrd that loads fast. The CD-ROM is
+# among them, because cloud-init looks for the config drive very early.
 mmdebstrap --quiet --variant=minbase --include="$INSIDE" --aptopt='Acquire::Languages "none"' \
 	--dpkgopt=path-exclude=/usr/share/man/* --dpkgopt=path-exclude=/usr/share/doc/* \
-	--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"; printf "MODULES=list\nCOMPRESS=zstd\n" >"$1/etc/initramfs-tools/conf.d/guest"; printf "virtio_pci\nvirtio_blk\next4\n" >"$1/etc/initramfs-tools/modules"' \
+	--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"; printf "MODULES=list\nCOMPRESS=gzip\n" >"$1/etc/initramfs-tools/conf.d/guest"; printf "virtio_pci\nvirtio_blk\next4\nata_piix\nsr_mod\nisofs\n" >"$1/etc/initramfs-tools/modules"' \
 	--customize-hook="copy-in $work/fstab /etc" \
 	--customize-hook="upload $work/cloud.cfg /etc/cloud/cloud.cfg.d/90_welkin.cfg" \
 	--customize-hook='chroot "$1" update-initramfs -u' \
