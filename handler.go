@@ -3,11 +3,14 @@ package cloud
 import (
 	"net/http"
 
+	"github.com/welkin-cloud/cloud/compute/computeapi"
+	"github.com/welkin-cloud/cloud/compute/placementapi"
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/identity/identityapi"
 	"github.com/welkin-cloud/cloud/image/imageapi"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 	"github.com/welkin-cloud/cloud/network/networkapi"
+	"github.com/welkin-cloud/cloud/volume/volumeapi"
 )
 
 // catalog is what the identity service tells clients of the others. Block storage goes
@@ -35,5 +38,10 @@ func (c *Cloud) Handler() http.Handler {
 		"/identity": identityapi.New(c.Identity, opts),
 		"/image":    imageapi.New(c.Images, opts),
 		"/network":  networkapi.New(c.Networks, opts),
+		"/volume":   volumeapi.New(c.Volumes, opts),
+		"/compute": computeapi.New(c.Compute, computeapi.Siblings{
+			Networks: c.Networks, Images: c.Images,
+		}, opts),
+		"/placement": placementapi.New(c.Compute.Placement, opts),
 	})
 }

@@ -22,7 +22,7 @@ type Networks interface {
 	GetSecurityGroup(ctx context.Context, id string) (network.SecurityGroup, error)
 	CreateSecurityGroup(ctx context.Context, projectID string, opts network.CreateSecurityGroupOptions) (network.SecurityGroup, error)
 	UpdateSecurityGroup(ctx context.Context, id string, opts network.UpdateSecurityGroupOptions) (network.SecurityGroup, error)
-	DeleteSecurityGroup(ctx context.Context, id string) error
+	DeleteSecurityGroup(ctx context.Context, id string, opts *network.DeleteSecurityGroupOptions) error
 	RulesOf(ctx context.Context, groupID string) ([]network.SecurityGroupRule, error)
 	CreateSecurityGroupRule(ctx context.Context, projectID string, opts network.CreateSecurityGroupRuleOptions) (network.SecurityGroupRule, error)
 	GetSecurityGroupRule(ctx context.Context, id string) (network.SecurityGroupRule, error)
@@ -211,7 +211,7 @@ func (a *api) deleteSecurityGroup(ctx context.Context, r *httpapi.Request) (*htt
 	if err != nil {
 		return nil, err
 	}
-	err = a.Networks.DeleteSecurityGroup(ctx, g.ID)
+	err = a.Networks.DeleteSecurityGroup(ctx, g.ID, nil)
 	if fault.Of(err) == fault.Conflict {
 		// Nova has always answered 400 here.
 		err = fault.New(fault.Invalid, "Security Group %s is in use.", g.ID)
