@@ -46,6 +46,11 @@ var signatures = []struct {
 // returns what it holds. Errors are of kind fault.Invalid and say what is wrong;
 // errors of reading are returned as they are.
 func Image(declared string, content io.ReaderAt, size int64) (Info, error) {
+	if size == 0 {
+		// Clients store empty images to fill them in later some other way; nothing
+		// boots from one, and nothing can be hidden in it.
+		return Info{Format: declared}, known(declared)
+	}
 	head := make([]byte, min(size, headSize))
 	if _, err := content.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return Info{}, err
@@ -71,7 +76,16 @@ func Image(declared string, content io.ReaderAt, size int64) (Info, error) {
 		// Kept for their owners, but no hypervisor of this cloud opens them.
 		return Info{Format: declared}, nil
 	}
-	return Info{}, refuse("the disk format " + declared + " is not known")
+	return Info{}, known(declared)
+}
+
+// known refuses a format that no image may have.
+func known(declared string) error {
+	switch declared {
+	case "qcow2", "raw", "iso", "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "vdi", "ploop":
+		return nil
+	}
+	return refuse("the disk format " + declared + " is not known")
 }
 
 func refuse(why string) error { return fault.New(fault.Invalid, "Image rejected: %s", why) }
