@@ -12,6 +12,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
+	"github.com/welkin-cloud/cloud/volume/driver"
 )
 
 // Backup is the record of a copy of a volume's content in the backup store.
@@ -55,6 +56,10 @@ type backupParams struct {
 	ID     string `json:"id"`     // of the backup
 	Volume string `json:"volume"` // that is backed up or written to
 	Was    Status `json:"was,omitempty"`
+	// Snapshot is what is backed up instead of the volume as it is, and Copy the id of
+	// a volume made of it for the while, which the backend alone knows.
+	Snapshot string `json:"snapshot,omitempty"`
+	Copy     string `json:"copy,omitempty"`
 }
 
 // CreateBackup starts to copy a volume's content to the backup store and returns its
@@ -85,8 +90,12 @@ func (s *Service) CreateBackup(ctx context.Context, projectID string, opts Creat
 			return fault.New(fault.Invalid, "Invalid volume: The volume to be backed up must be available or in-use with force, but the current status is %q.", was)
 		}
 		if opts.SnapshotID != "" {
-			if snap, err := s.snapshots.Get(tx, opts.SnapshotID); err != nil || snap.VolumeID != v.ID {
+			snap, err := s.snapshots.Get(tx, opts.SnapshotID)
+			if err != nil || snap.VolumeID != v.ID {
 				return fault.Missing("snapshot", opts.SnapshotID)
+			}
+			if snap.Status != Available {
+				return fault.New(fault.Invalid, "Invalid snapshot: The snapshot to be backed up must be available, but the current status is %q.", snap.Status)
 			}
 		}
 		b.SizeGiB = v.SizeGiB
@@ -98,7 +107,9 @@ func (s *Service) CreateBackup(ctx context.Context, projectID string, opts Creat
 		if err := s.backups.Insert(tx, b); err != nil {
 			return err
 		}
-		return s.start(who, tx, sagaBackup, resource(v.ID), projectID, backupParams{b.ID, v.ID, was})
+		return s.start(who, tx, sagaBackup, resource(v.ID), projectID, backupParams{
+			ID: b.ID, Volume: v.ID, Was: was, Snapshot: opts.SnapshotID, Copy: s.core.IDs.UUID(),
+		})
 	})
 	return b, fault.Wrap(op, err)
 }
@@ -206,8 +217,12 @@ func (s *Service) deleteBackup(ctx context.Context, id string, force bool) error
 func (s *Service) backupSagas() []saga.Definition {
 	return []saga.Definition{
 		{
-			Name:     sagaBackup,
-			Steps:    []saga.Step{{Name: "copy", Do: s.copyToBackup, Undo: s.eraseBackup, Attempts: attempts}},
+			Name: sagaBackup,
+			Steps: []saga.Step{
+				{Name: "unpack", Do: s.unpackForBackup, Undo: s.dropUnpacked, Attempts: attempts, Skip: ofVolume},
+				{Name: "copy", Do: s.copyToBackup, Undo: s.eraseBackup, Attempts: attempts},
+				{Name: "tidy", Do: s.dropUnpacked, Attempts: attempts, Skip: ofVolume},
+			},
 			Finished: s.endBackup("create.end", Available),
 			Failed:   s.failBackup("create.error", Error, ""),
 			Stuck:    s.failBackup("create.error", Error, ""),
@@ -242,32 +257,63 @@ func (s *Service) backupOf(r *saga.Run) (Backup, error) {
 	return s.backups.Get(r.Snapshot(), p.ID)
 }
 
+// ofVolume skips what only the backup of a snapshot needs.
+func ofVolume(r *saga.Run) bool {
+	var p backupParams
+	return r.Params(&p) != nil || p.Snapshot == ""
+}
+
+// unpackForBackup makes a volume of the snapshot: backends read volumes only.
+func (s *Service) unpackForBackup(ctx context.Context, r *saga.Run) error {
+	p, v, b, err := s.backedUp(r)
+	if err != nil {
+		return err
+	}
+	return b.Restore(ctx, p.Copy, v.SizeGiB, p.Snapshot)
+}
+
+func (s *Service) dropUnpacked(ctx context.Context, r *saga.Run) error {
+	p, _, b, err := s.backedUp(r)
+	if err != nil {
+		return err
+	}
+	return b.Delete(ctx, p.Copy)
+}
+
+// backedUp reads what the saga backs up.
+func (s *Service) backedUp(r *saga.Run) (p backupParams, v Volume, b driver.Backend, err error) {
+	if err = r.Params(&p); err != nil {
+		return p, v, b, err
+	}
+	if v, err = s.volumes.Get(r.Snapshot(), p.Volume); err != nil {
+		return p, v, b, err
+	}
+	b, err = s.backend(v.Backend)
+	return p, v, b, err
+}
+
 // copyToBackup streams the volume, compressed, into the backup store.
 func (s *Service) copyToBackup(ctx context.Context, r *saga.Run) error {
-	bk, err := s.backupOf(r)
+	p, v, b, err := s.backedUp(r)
 	if err != nil {
 		return err
 	}
-	v, err := s.volumes.Get(r.Snapshot(), bk.VolumeID)
-	if err != nil {
-		return err
+	from := v.ID
+	if p.Snapshot != "" {
+		from = p.Copy
 	}
-	b, err := s.backend(v.Backend)
-	if err != nil {
-		return err
-	}
-	content, err := b.Export(ctx, v.ID, "raw")
+	content, err := b.Export(ctx, from, "raw")
 	if err != nil {
 		return err
 	}
 	defer content.Close()
 	// A crash may have come after the copy and before its record.
-	if err := s.cfg.Backups.Delete(ctx, bk.ID); err != nil {
+	if err := s.cfg.Backups.Delete(ctx, p.ID); err != nil {
 		return err
 	}
 	packed := compress(content)
 	defer packed.Close()
-	_, err = s.cfg.Backups.Put(ctx, bk.ID, packed)
+	_, err = s.cfg.Backups.Put(ctx, p.ID, packed)
 	return err
 }
 

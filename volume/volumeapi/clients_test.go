@@ -49,7 +49,7 @@ func TestClientVolumes(t *testing.T) {
 	require.Equal(t, "true", v.Bootable)
 	require.Equal(t, map[string]string{"os": "x"}, v.VolumeImageMetadata)
 
-	img, err := volumes.UploadImage(ctx, c, v.ID, volumes.UploadImageOpts{ImageName: "copy"}).Extract()
+	img, err := volumes.UploadImage(ctx, c, v.ID, volumes.UploadImageOpts{ImageName: "copy", DiskFormat: "qcow2"}).Extract()
 	require.NoError(t, err)
 	g.settle()
 	_, err = g.images.GetImage(ctx, img.ImageID)

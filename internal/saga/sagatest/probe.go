@@ -163,6 +163,9 @@ func (p *probe) awaitEnd(ctx context.Context) (crashed bool) {
 	<-ended
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.crashed {
+		p.crash = 0 // sagas that this one has started live on in peace
+	}
 	return p.crashed
 }
 
