@@ -47,7 +47,7 @@ func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, e
 		case e.ID == "":
 			s.reconcile(ctx, host, hv)
 		default:
-			s.observe(ctx, host, e.ID, e.Power)
+			s.observe(ctx, host, hv, e.ID, e.Power)
 		}
 	}
 	return true
@@ -66,7 +66,7 @@ func (s *Service) reconcile(ctx context.Context, host string, hv driver.Hypervis
 	for _, g := range guests {
 		there[g.ID] = true
 		if s.owns(host, g.ID) {
-			s.observe(ctx, host, g.ID, g.Power)
+			s.observe(ctx, host, hv, g.ID, g.Power)
 			continue
 		}
 		s.dropOrphan(ctx, host, g.ID, hv)
@@ -93,22 +93,28 @@ func hasGuest(state VMState) bool {
 	return state == Active || state == Stopped || state == Paused || state == Suspended || state == Resized
 }
 
-// observe writes down what a guest does by itself. A server with a task is left
-// alone: the task knows better.
-func (s *Service) observe(ctx context.Context, host, id string, p driver.Power) {
-	server, err := s.servers.Get(s.core.DB.Snapshot(), id)
-	if err != nil || !differs(&server, host, p) {
+// observe writes down what a guest did by itself. A server with a task is left
+// alone: the task knows better. What was reported may be old, so the hypervisor is
+// asked once more, and the record must not change meanwhile.
+func (s *Service) observe(ctx context.Context, host string, hv driver.Hypervisor, id string, p driver.Power) {
+	before, err := s.servers.Get(s.core.DB.Snapshot(), id)
+	if err != nil || !differs(&before, host, p) {
+		return
+	}
+	guest, err := hv.Get(ctx, id)
+	if err != nil || !differs(&before, host, guest.Power) {
 		return
 	}
 	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		now, err := s.servers.Get(tx, id)
+		if err != nil || !now.UpdatedAt.Equal(before.UpdatedAt) || !differs(&now, host, guest.Power) {
+			return nil
+		}
 		return s.change(tx, id, func(server *Server) {
-			if !differs(server, host, p) {
-				return
-			}
-			s.log.Info("guest changed by itself", "server", id, "host", host, "power", p, "was", server.VMState)
-			server.PowerState = powerState(p)
-			server.VMState = observedState(server.VMState, p)
-			s.emitServer(ctx, tx, server, "power_off.end")
+			s.log.Info("guest changed by itself", "server", id, "host", host, "power", guest.Power, "was", server.VMState)
+			server.PowerState = powerState(guest.Power)
+			server.VMState = observedState(server.VMState, guest.Power)
+			s.emitServer(ctx, tx, server, "power_update.end")
 		})
 	})
 	if err != nil && ctx.Err() == nil {
@@ -159,10 +165,11 @@ func (s *Service) lost(ctx context.Context, host string, hv driver.Hypervisor, i
 	}
 	s.log.Error("the guest of a server is gone", "server", id, "host", host)
 	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		now, err := s.servers.Get(tx, id)
+		if err != nil || now.Host != host || now.TaskState != Idle || !hasGuest(now.VMState) {
+			return nil
+		}
 		return s.change(tx, id, func(server *Server) {
-			if server.Host != host || server.TaskState != Idle || !hasGuest(server.VMState) {
-				return
-			}
 			server.VMState, server.PowerState = Error, NoPower
 			server.Fault = s.faultOf(fault.New(fault.NotFound, "The guest is gone from host %s.", host))
 			s.emitServer(ctx, tx, server, "lost")

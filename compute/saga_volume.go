@@ -242,17 +242,15 @@ func (s *Service) detachVolumeSaga() saga.Definition {
 	}
 }
 
-// volumeRoll gives the volume back to the guest and shows it as in use.
+// volumeRoll gives the volume back to the guest and shows it as in use, also if the
+// attachment has been released already: it is then made anew under its id.
 func (s *Service) volumeRoll(ctx context.Context, r *saga.Run) error {
 	return s.withVolume(r, func(server *Server, hv driver.Hypervisor, v AttachedVolume) error {
-		c, err := s.cfg.Volumes.Connect(ctx, v.AttachmentID, server.Host)
+		disk, err := s.attach(ctx, server, v)
 		if err != nil {
 			return err
 		}
-		if err := hv.AttachDisk(ctx, server.ID, diskOfVolume(v, c.Path, c.Format)); err != nil {
-			return err
-		}
-		return s.cfg.Volumes.RollDetach(ctx, v.AttachmentID)
+		return hv.AttachDisk(ctx, server.ID, disk)
 	})
 }
 
