@@ -49,11 +49,13 @@ type newAttachment struct {
 	Connector connector `json:"connector"`
 }
 
-// connector says from where a volume will be reached.
-type connector struct {
-	Host   string `json:"host"`
-	Device string `json:"mountpoint"`
-	Mode   string `json:"mode"`
+// connector says from where a volume will be reached. It holds much that only other
+// kinds of storage need.
+type connector map[string]any
+
+func (c connector) text(key string) string {
+	s, _ := c[key].(string)
+	return s
 }
 
 // kept is an attachment with its volume.
@@ -71,7 +73,7 @@ func (a *api) newAttachmentTarget(ctx context.Context, r *httpapi.Request) (poli
 		b.Mode = ""
 	}
 	if b.Mode == "" {
-		b.Mode = b.Connector.Mode
+		b.Mode = b.Connector.text("mode")
 	}
 	target, err := a.keepVolume(ctx, r, b.VolumeID)
 	if err != nil {
@@ -109,13 +111,13 @@ func (a *api) createAttachment(ctx context.Context, r *httpapi.Request) (*httpap
 		return nil, err
 	}
 	t, err := a.svc.Reserve(ctx, volume.ReserveOptions{
-		VolumeID: b.VolumeID, ServerID: b.ServerID, Device: b.Connector.Device, External: true,
+		VolumeID: b.VolumeID, ServerID: b.ServerID, Device: b.Connector.text("mountpoint"), External: true,
 		ReadOnly: b.Mode == "ro" || v.IsReadOnly(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if b.Connector == (connector{}) {
+	if len(b.Connector) == 0 {
 		return httpapi.OK(doc{"attachment": attachmentView(t)}), nil
 	}
 	if err := a.connect(ctx, t.ID, b.Connector); err != nil {
@@ -129,10 +131,11 @@ func (a *api) createAttachment(ctx context.Context, r *httpapi.Request) (*httpap
 
 // connect readies the volume of an attachment on the connector's host.
 func (a *api) connect(ctx context.Context, id string, c connector) error {
-	if c.Host == "" {
+	host := c.text("host")
+	if host == "" {
 		return fault.New(fault.Invalid, "Invalid input received: a connector must name its host.")
 	}
-	_, err := a.svc.Connect(ctx, id, c.Host)
+	_, err := a.svc.Connect(ctx, id, host)
 	return err
 }
 
