@@ -360,3 +360,36 @@ func BenchmarkListThousandServers(b *testing.B) {
 		require.Greater(b, n, 1_000_000)
 	}
 }
+
+// BenchmarkBoot measures POST to ACTIVE, one server after the other, on durable
+// state.
+func BenchmarkBoot(b *testing.B) {
+	s := serve(b, durable(b))
+	c := s.client("member", "2.60")
+	s.boot(c)
+	for b.Loop() {
+		s.boot(c)
+	}
+}
+
+// BenchmarkBurst measures a hundred servers that are asked for at once, on durable
+// state; the time is that of one server.
+func BenchmarkBurst(b *testing.B) {
+	s := serve(b, durable(b))
+	s.boot(s.client("member", "2.60"))
+	body, err := json.Marshal(map[string]any{"server": map[string]any{
+		"name": "many", "imageRef": s.image, "flavorRef": "1", "min_count": 100, "networks": []any{map[string]string{"uuid": s.network.ID}},
+	}})
+	require.NoError(b, err)
+	for i := 0; b.Loop(); i++ {
+		if i%100 != 0 {
+			continue
+		}
+		require.Equal(b, 202, s.ask("member", "", "POST", "/servers", string(body)).status)
+		for _, server := range s.compute.ListServers(b.Context(), "", func(v *compute.Server) (bool, bool) { return v.VMState == compute.Building, true }) {
+			got, err := s.compute.WaitServer(b.Context(), server.ID)
+			require.NoError(b, err)
+			require.Equal(b, "ACTIVE", got.Status())
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/quota"
 	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
+	"github.com/welkin-cloud/cloud/internal/state/sqlite"
 	"github.com/welkin-cloud/cloud/network"
 	networkdriver "github.com/welkin-cloud/cloud/network/driver"
 	"github.com/welkin-cloud/cloud/network/memnetwork"
@@ -172,4 +174,11 @@ func (s *site) ask(person, microversion, method, path, body string) answer {
 		require.NoError(s, json.Unmarshal(data, &a.body), "%s", data)
 	}
 	return a
+}
+
+// durable is state in a file.
+func durable(t testing.TB) state.Engine {
+	engine, err := sqlite.Open(filepath.Join(t.TempDir(), "state.db"))
+	require.NoError(t, err)
+	return engine
 }
