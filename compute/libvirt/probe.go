@@ -16,6 +16,10 @@ import (
 // probeTimeout is how long the tiny guest may take. It needs some milliseconds.
 const probeTimeout = 5 * time.Second
 
+// probeRuns is how often the tiny guest must run: there are hosts on which guests
+// hang only sometimes.
+const probeRuns = 3
+
 // probeSector is a boot sector that writes 0x2a to QEMU's exit device and halts:
 //
 //	mov dx, 0x501; mov al, 0x2a; out dx, al; cli; hlt
@@ -64,7 +68,7 @@ func virtType(ctx context.Context, cfg Config) (string, error) {
 	return known.Virt, os.WriteFile(path, text, 0o644)
 }
 
-// tryKVM runs the tiny guest under KVM.
+// tryKVM runs the tiny guest under KVM, some times.
 func tryKVM(ctx context.Context, dir string) error {
 	if _, err := os.Stat("/dev/kvm"); err != nil {
 		return err
@@ -80,12 +84,22 @@ func tryKVM(ctx context.Context, dir string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	for range probeRuns {
+		if err := runProbe(ctx, f.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runProbe runs a guest from a disk, with the processor that guests get under KVM.
+func runProbe(ctx context.Context, disk string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "kvm", "-machine", "pc", "-m", "16",
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-machine", "pc", "-m", "16",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-device", "isa-debug-exit,iobase=0x501,iosize=1",
-		"-drive", "if=ide,format=raw,readonly=off,file="+f.Name())
+		"-drive", "if=ide,format=raw,readonly=off,file="+disk)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == probeExit {
