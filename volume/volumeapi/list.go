@@ -200,8 +200,9 @@ func (l *listing[T]) page(r *httpapi.Request, all []T) ([]T, doc, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if next := r.NextLinks(page.Next); next != nil {
-		body[l.plural+"_links"] = next
+	// As with Cinder a full page has a link, even if nothing comes after it.
+	if n := len(page.Items); n > 0 && n == p.Limit {
+		body[l.plural+"_links"] = r.NextLinks(l.id(page.Items[n-1]))
 	}
 	return page.Items, body, nil
 }

@@ -37,7 +37,7 @@ func (a *api) listServices(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		if r.Version.AtLeast(3, 7) {
 			d["cluster"] = nil
 		}
-		if (q.Get("binary") == "" || q.Get("binary") == binary) && (q.Get("host") == "" || q.Get("host") == host) {
+		if (q.Get("binary") == "" || q.Get("binary") == binary) && (q.Get("host") == "" || q.Get("host") == host || strings.HasPrefix(host, q.Get("host")+"@")) {
 			list = append(list, d)
 		}
 		return d

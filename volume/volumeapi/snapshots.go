@@ -33,7 +33,7 @@ func (a *api) snapshotRoutes() []httpapi.Route {
 
 var (
 	createSnapshotSchema = one(object("snapshot", `"name": `+sName+`, "display_name": `+sName+`, "description": `+sName+`,
-		"volume_id": {"type": "string", "format": "uuid"}, "force": `+sFlags+`, "metadata": `+sMetas, `"volume_id"`, true))
+		"volume_id": {"type": ["string", "null"], "format": "uuid"}, "force": `+sFlags+`, "metadata": `+sMetas, `"volume_id"`, true))
 	updateSnapshotSchema = one(`{"type": "object", "required": ["snapshot"], "additionalProperties": false, "properties": {"snapshot": {"type": "object", "minProperties": 1,
 		"properties": {"name": ` + sName + `, "display_name": ` + sName + `, "description": ` + sName + `, "display_description": ` + sName + `},
 		"additionalProperties": false}}}`)

@@ -176,6 +176,7 @@ func (a *api) updateType(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	}
 	d := typeView(r, t)
 	delete(d, "qos_specs_id")
+	delete(d, "os-volume-type-access:is_public")
 	return httpapi.OK(doc{"volume_type": d}), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/httpapi"
@@ -66,6 +67,9 @@ func boolean(b bool) string {
 }
 
 func (a *api) listVolumes(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if strings.HasSuffix(r.HTTP.URL.Path, "/") {
+		return noVolume(ctx, r) // "volumes/" asks for a volume without an id
+	}
 	return a.volumeListing(ctx).answer(r, a.svc.ListVolumes(ctx, scope(r)), func(v volume.Volume) doc {
 		return doc{"id": v.ID, "name": orNull(v.Name), "links": links(r, "volumes", v.ID)}
 	})

@@ -20,6 +20,9 @@ func (a *api) volumeRoutes() []httpapi.Route {
 		{Method: "GET", Path: one, Policy: "volume:get", Target: a.volumeTarget, Handle: a.showVolume},
 		{Method: "PUT", Path: one, Policy: "volume:update", Target: a.volumeTarget, Body: updateVolumeSchema, Handle: a.updateVolume},
 		{Method: "DELETE", Path: one, Policy: "volume:delete", Target: a.volumeTarget, Status: 202, Handle: a.deleteVolume},
+		// A volume without an id is not found, rather than a collection that lacks the method.
+		{Method: "PUT", Path: all, AnyToken: true, Handle: noVolume},
+		{Method: "DELETE", Path: all, AnyToken: true, Handle: noVolume},
 		{Method: "GET", Path: one + "/encryption", Policy: "volume_extension:volume_encryption_metadata", Target: a.volumeTarget, Handle: showEncryption},
 	}
 }
@@ -201,6 +204,10 @@ func (a *api) deleteVolume(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		return httpapi.Empty(), a.svc.DeleteVolumeCascade(ctx, id)
 	}
 	return httpapi.Empty(), a.svc.DeleteVolume(ctx, id)
+}
+
+func noVolume(context.Context, *httpapi.Request) (*httpapi.Response, error) {
+	return nil, fault.New(fault.NotFound, "The resource could not be found.")
 }
 
 // showEncryption says that the volume is not encrypted.

@@ -22,11 +22,11 @@ func (a *api) volumeView(ctx context.Context, r *httpapi.Request, v volume.Volum
 	}
 	a.addVersions(r, v, d)
 	target := owned(v.ProjectID, v.UserID)
-	if len(v.ImageMetadata) > 0 && r.May("volume_extension:volume_image_metadata:show", target) {
-		d["volume_image_metadata"] = v.ImageMetadata
-	}
 	if !read {
 		return d
+	}
+	if len(v.ImageMetadata) > 0 && r.May("volume_extension:volume_image_metadata:show", target) {
+		d["volume_image_metadata"] = v.ImageMetadata
 	}
 	if r.May("volume_extension:volume_host_attribute", target) {
 		d["os-vol-host-attr:host"] = orNull(hostOf(v.Backend))
