@@ -49,8 +49,9 @@ type Spec[T any] struct {
 type schema interface {
 	name() string
 	version() int
-	empty() table
-	build(docs []any) table
+	key(doc any) string
+	indexes() int
+	unique(index int) bool
 	keys(index int, key string, doc any) []string
 	encode(doc any) ([]byte, error)
 	decode(row Row) (any, error)
@@ -68,10 +69,11 @@ func Define[T any](db *DB, spec Spec[T]) *Collection[T] {
 	return c
 }
 
-func (c *Collection[T]) name() string           { return c.spec.Name }
-func (c *Collection[T]) version() int           { return c.spec.Version }
-func (c *Collection[T]) empty() table           { return newTable(&c.spec) }
-func (c *Collection[T]) build(docs []any) table { return buildTable(&c.spec, docs) }
+func (c *Collection[T]) name() string          { return c.spec.Name }
+func (c *Collection[T]) version() int          { return c.spec.Version }
+func (c *Collection[T]) key(doc any) string    { return c.spec.Key(doc.(*T)) }
+func (c *Collection[T]) indexes() int          { return len(c.spec.Indexes) }
+func (c *Collection[T]) unique(index int) bool { return c.spec.Indexes[index].unique }
 
 // keys returns the keys under which an index, or the table itself, holds doc.
 func (c *Collection[T]) keys(index int, key string, doc any) []string {
@@ -128,8 +130,8 @@ func (c *Collection[T]) Find(r Reader, ix *Index[T], parts ...string) (T, bool) 
 	if tx, ok := r.(*Tx); ok {
 		tx.scans(exactly(c.pos, index, key))
 	}
-	if doc := c.table(r).first(index, key); doc != nil {
-		return *doc, true
+	if doc := r.table(c.pos).first(index, key); doc != nil {
+		return *doc.(*T), true
 	}
 	var zero T
 	return zero, false
@@ -158,11 +160,11 @@ func (c *Collection[T]) Count(r Reader, ix *Index[T], parts ...string) int {
 	if tx, ok := r.(*Tx); ok {
 		tx.scans(s)
 	}
-	t, n := c.table(r), 0
+	t, n := r.table(c.pos), 0
 	if ix == nil {
 		return t.docs.Len()
 	}
-	t.walk(s, func(string, *T) bool { n++; return true })
+	t.walk(s, func(string, any) bool { n++; return true })
 	return n
 }
 
@@ -207,15 +209,12 @@ func (c *Collection[T]) Delete(tx *Tx, key string) error {
 	return nil
 }
 
-func (c *Collection[T]) table(r Reader) *typedTable[T] {
-	return r.table(c.pos).(*typedTable[T])
-}
-
 func (c *Collection[T]) read(r Reader, key string) *T {
 	if tx, ok := r.(*Tx); ok {
 		tx.reads(location{c.pos, key})
 	}
-	return c.table(r).doc(key)
+	doc, _ := r.table(c.pos).get(key).(*T)
+	return doc
 }
 
 // write stores doc, which the caller gives away.
@@ -246,8 +245,8 @@ func (c *Collection[T]) seq(r Reader, s span) iter.Seq[T] {
 			note = tx.scans(s)
 			tx.share(c.pos)
 		}
-		c.table(r).walk(s, func(key string, doc *T) bool {
-			if yield(*doc) {
+		r.table(c.pos).walk(s, func(key string, doc any) bool {
+			if yield(*doc.(*T)) {
 				return true
 			}
 			if tx != nil {

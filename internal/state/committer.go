@@ -174,7 +174,7 @@ func (db *DB) decode(sets []ChangeSet) ([]*record, error) {
 func (db *DB) adopt(records []*record) {
 	s := db.durable.Load()
 	for _, r := range records {
-		next := &Snapshot{revision: r.Revision, tables: append([]table(nil), s.tables...)}
+		next := &Snapshot{revision: r.Revision, tables: append([]*table(nil), s.tables...)}
 		for i, c := range r.Changes {
 			t := next.tables[r.tables[i]].clone()
 			next.tables[r.tables[i]] = t

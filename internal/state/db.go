@@ -65,9 +65,9 @@ func (db *DB) Open(ctx context.Context) error {
 	if db.durable.Load() != nil {
 		panic("state: opened twice")
 	}
-	s := &Snapshot{tables: make([]table, len(db.schemas))}
+	s := &Snapshot{tables: make([]*table, len(db.schemas))}
 	for i, schema := range db.schemas {
-		s.tables[i] = schema.empty()
+		s.tables[i] = newTable(schema)
 	}
 	if db.engine != nil {
 		var err error

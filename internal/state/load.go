@@ -91,13 +91,13 @@ func (l *loading) decodeChunks() error {
 	return nil
 }
 
-func (l *loading) build() []table {
-	tables := make([]table, len(l.docs))
+func (l *loading) build() []*table {
+	tables := make([]*table, len(l.docs))
 	var builders errgroup.Group
 	builders.SetLimit(runtime.GOMAXPROCS(0))
 	for i, docs := range l.docs {
 		builders.Go(func() error {
-			tables[i] = l.db.schemas[i].build(docs)
+			tables[i] = buildTable(l.db.schemas[i], docs)
 			l.docs[i] = nil
 			return nil
 		})

@@ -42,20 +42,20 @@ var (
 type Reader interface {
 	// Revision is the revision of the state that is read.
 	Revision() uint64
-	table(i int) table
+	table(i int) *table
 }
 
 // Snapshot is the state at one revision. It never changes.
 type Snapshot struct {
 	revision uint64
-	tables   []table
+	tables   []*table
 	batch    *batch // the engine call that makes it durable; nil if none is needed
 }
 
 // Revision of the snapshot.
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
-func (s *Snapshot) table(i int) table { return s.tables[i] }
+func (s *Snapshot) table(i int) *table { return s.tables[i] }
 
 // Event says that something happened to a resource. One transaction may emit
 // several; each change of a user-visible resource emits one.

@@ -8,67 +8,59 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// table is the documents of one collection at one revision, whatever their type.
-// A table that a snapshot holds never changes; put and remove are for the copy
-// that a transaction or a commit has made for itself.
-type table interface {
-	clone() table
-	get(key string) any // *T, or nil
-	put(key string, doc any)
-	remove(key string)
-	// taken reports whether another document has a unique index key of doc, and
-	// which index says so.
-	taken(key string, doc any) (index int, ix string, yes bool)
-}
-
 // degree of the trees: nodes hold up to 2*degree-1 items. Small nodes make cheap
 // copies on write, large ones make quick walks; docs/performance-state.md has the
 // figures.
 const degree = 16
 
 // ref hides the document's methods from the tree, which would call a Copy method.
-type ref[T any] struct{ doc *T }
+type ref struct{ doc any }
 
 // entry is one key of an index. The document's own key orders equal index keys;
 // an entry without a document sorts before all others of its key.
-type entry[T any] struct {
+type entry struct {
 	ix  string
-	doc *T
+	doc any // *T of the collection, or nil
 }
 
-type typedTable[T any] struct {
-	spec    *Spec[T]
+// table is the documents of one collection at one revision, each a *T. It does not
+// know T: trees for each type would be compiled again in every package that has
+// collections, which took minutes.
+//
+// A table that a snapshot holds never changes; put and remove are for the copy
+// that a transaction or a commit has made for itself.
+type table struct {
+	schema  schema
 	mu      sync.Mutex // copying a tree marks the original
-	docs    *btree.Map[string, ref[T]]
-	indexes []*btree.BTreeG[entry[T]]
+	docs    *btree.Map[string, ref]
+	indexes []*btree.BTreeG[entry]
 }
 
-func newTable[T any](spec *Spec[T]) *typedTable[T] {
-	t := &typedTable[T]{spec: spec, docs: btree.NewMap[string, ref[T]](degree)}
-	for range spec.Indexes {
+func newTable(s schema) *table {
+	t := &table{schema: s, docs: btree.NewMap[string, ref](degree)}
+	for range s.indexes() {
 		t.indexes = append(t.indexes, btree.NewBTreeGOptions(t.less, btree.Options{Degree: degree, NoLocks: true}))
 	}
 	return t
 }
 
 // buildTable makes a table of many documents faster than put would.
-func buildTable[T any](spec *Spec[T], docs []any) *typedTable[T] {
-	t := newTable(spec)
-	refs := make([]entry[T], len(docs))
+func buildTable(s schema, docs []any) *table {
+	t := newTable(s)
+	refs := make([]entry, len(docs))
 	for i, d := range docs {
-		doc := d.(*T)
-		refs[i] = entry[T]{spec.Key(doc), doc}
+		refs[i] = entry{s.key(d), d}
 	}
-	byKey := func(a, b entry[T]) int { return cmp.Compare(a.ix, b.ix) }
+	byKey := func(a, b entry) int { return cmp.Compare(a.ix, b.ix) }
 	slices.SortFunc(refs, byKey)
 	for _, r := range refs {
-		t.docs.Load(r.ix, ref[T]{r.doc})
+		t.docs.Load(r.ix, ref{r.doc})
 	}
-	for i, ix := range spec.Indexes {
-		entries := make([]entry[T], 0, len(refs))
+	for i := range t.indexes {
+		entries := make([]entry, 0, len(refs))
 		for _, r := range refs {
-			for _, k := range ix.keys(r.doc) {
-				entries = append(entries, entry[T]{k, r.doc})
+			for _, k := range s.keys(i, r.ix, r.doc) {
+				entries = append(entries, entry{k, r.doc})
 			}
 		}
 		slices.SortStableFunc(entries, byKey)
@@ -79,7 +71,7 @@ func buildTable[T any](spec *Spec[T], docs []any) *typedTable[T] {
 	return t
 }
 
-func (t *typedTable[T]) less(a, b entry[T]) bool {
+func (t *table) less(a, b entry) bool {
 	switch {
 	case a.ix != b.ix:
 		return a.ix < b.ix
@@ -88,70 +80,64 @@ func (t *typedTable[T]) less(a, b entry[T]) bool {
 	case a.doc == nil:
 		return true
 	}
-	return t.spec.Key(a.doc) < t.spec.Key(b.doc)
+	return t.schema.key(a.doc) < t.schema.key(b.doc)
 }
 
-func (t *typedTable[T]) clone() table {
+func (t *table) clone() *table {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := &typedTable[T]{spec: t.spec, docs: t.docs.IsoCopy(), indexes: make([]*btree.BTreeG[entry[T]], len(t.indexes))}
+	c := &table{schema: t.schema, docs: t.docs.IsoCopy(), indexes: make([]*btree.BTreeG[entry], len(t.indexes))}
 	for i, ix := range t.indexes {
 		c.indexes[i] = ix.IsoCopy()
 	}
 	return c
 }
 
-func (t *typedTable[T]) get(key string) any {
-	if doc := t.doc(key); doc != nil {
-		return doc
-	}
-	return nil
-}
-
-func (t *typedTable[T]) doc(key string) *T {
+// get returns the document under key, or nil.
+func (t *table) get(key string) any {
 	r, _ := t.docs.Get(key)
 	return r.doc
 }
 
-func (t *typedTable[T]) put(key string, doc any) {
-	d := doc.(*T)
-	old, had := t.docs.Set(key, ref[T]{d})
-	for i, ix := range t.spec.Indexes {
-		keys := ix.keys(d)
+func (t *table) put(key string, doc any) {
+	old, had := t.docs.Set(key, ref{doc})
+	for i := range t.indexes {
+		keys := t.schema.keys(i, key, doc)
 		// An entry under the same keys is replaced in place.
-		if had && !slices.Equal(keys, ix.keys(old.doc)) {
-			t.unindex(i, old.doc)
+		if had && !slices.Equal(keys, t.schema.keys(i, key, old.doc)) {
+			t.unindex(i, key, old.doc)
 		}
 		for _, k := range keys {
-			t.indexes[i].Set(entry[T]{k, d})
+			t.indexes[i].Set(entry{k, doc})
 		}
 	}
 }
 
-func (t *typedTable[T]) remove(key string) {
+func (t *table) remove(key string) {
 	old, had := t.docs.Delete(key)
 	if !had {
 		return
 	}
-	for i := range t.spec.Indexes {
-		t.unindex(i, old.doc)
+	for i := range t.indexes {
+		t.unindex(i, key, old.doc)
 	}
 }
 
-func (t *typedTable[T]) unindex(index int, doc *T) {
-	for _, k := range t.spec.Indexes[index].keys(doc) {
-		t.indexes[index].Delete(entry[T]{k, doc})
+func (t *table) unindex(index int, key string, doc any) {
+	for _, k := range t.schema.keys(index, key, doc) {
+		t.indexes[index].Delete(entry{k, doc})
 	}
 }
 
-func (t *typedTable[T]) taken(key string, doc any) (index int, ix string, yes bool) {
-	d := doc.(*T)
-	for i, index := range t.spec.Indexes {
-		if !index.unique {
+// taken reports whether another document has a unique index key of doc, and which
+// index says so.
+func (t *table) taken(key string, doc any) (index int, ix string, yes bool) {
+	for i := range t.indexes {
+		if !t.schema.unique(i) {
 			continue
 		}
-		for _, k := range index.keys(d) {
-			if other := t.first(i, k); other != nil && t.spec.Key(other) != key {
+		for _, k := range t.schema.keys(i, key, doc) {
+			if other := t.first(i, k); other != nil && t.schema.key(other) != key {
 				return i, k, true
 			}
 		}
@@ -160,8 +146,8 @@ func (t *typedTable[T]) taken(key string, doc any) (index int, ix string, yes bo
 }
 
 // first returns the first document with exactly this index key, or nil.
-func (t *typedTable[T]) first(index int, ix string) (doc *T) {
-	t.indexes[index].Ascend(entry[T]{ix: ix}, func(e entry[T]) bool {
+func (t *table) first(index int, ix string) (doc any) {
+	t.indexes[index].Ascend(entry{ix: ix}, func(e entry) bool {
 		if e.ix == ix {
 			doc = e.doc
 		}
@@ -172,10 +158,10 @@ func (t *typedTable[T]) first(index int, ix string) (doc *T) {
 
 // walk calls f for the documents of a range with the key that put them there,
 // until f returns false.
-func (t *typedTable[T]) walk(s span, f func(key string, doc *T) bool) {
+func (t *table) walk(s span, f func(key string, doc any) bool) {
 	if s.index == primary {
-		t.docs.Ascend(s.from, func(key string, r ref[T]) bool { return s.has(key) && f(key, r.doc) })
+		t.docs.Ascend(s.from, func(key string, r ref) bool { return s.has(key) && f(key, r.doc) })
 		return
 	}
-	t.indexes[s.index].Ascend(entry[T]{ix: s.from}, func(e entry[T]) bool { return s.has(e.ix) && f(e.ix, e.doc) })
+	t.indexes[s.index].Ascend(entry{ix: s.from}, func(e entry) bool { return s.has(e.ix) && f(e.ix, e.doc) })
 }

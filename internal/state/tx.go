@@ -19,8 +19,8 @@ type write struct {
 // Tx is a transaction under way; only the function that got it may use it.
 type Tx struct {
 	base   *Snapshot
-	tables []table // those of base, but for own copies
-	owned  []bool  // which tables are copies that nobody else reads
+	tables []*table // those of base, but for own copies
+	owned  []bool   // which tables are copies that nobody else reads
 
 	read    map[location]struct{}
 	spans   []span
@@ -57,7 +57,7 @@ func (tx *Tx) AfterCommit(f func()) {
 	tx.after = append(tx.after, f)
 }
 
-func (tx *Tx) table(i int) table {
+func (tx *Tx) table(i int) *table {
 	tx.check()
 	return tx.tables[i]
 }
@@ -69,7 +69,7 @@ func (tx *Tx) check() {
 }
 
 // own returns the transaction's own copy of a table, for writing.
-func (tx *Tx) own(i int) table {
+func (tx *Tx) own(i int) *table {
 	tx.check()
 	if tx.owned == nil {
 		tx.tables = slices.Clone(tx.tables)
@@ -137,7 +137,7 @@ func (tx *Tx) conflicts(schemas []schema, c *record) bool {
 
 // tablesOn returns the tables of head with the transaction's writes; false if a
 // unique index forbids one of them there.
-func (tx *Tx) tablesOn(head *Snapshot) ([]table, bool) {
+func (tx *Tx) tablesOn(head *Snapshot) ([]*table, bool) {
 	if head == tx.base {
 		return tx.tables, true
 	}
