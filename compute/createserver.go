@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,7 +148,7 @@ func (s *Service) template(ctx context.Context, projectID string, o *CreateServe
 	t := Server{
 		Description: o.Description, ProjectID: projectID, UserID: user,
 		Metadata: maps.Clone(o.Metadata), Tags: slices.Compact(slices.Sorted(slices.Values(o.Tags))), UserData: o.UserData,
-		ConfigDrive: o.ConfigDrive, DiskConfig: o.DiskConfig, AccessIPv4: o.AccessIPv4, AccessIPv6: o.AccessIPv6,
+		ConfigDrive: o.ConfigDrive, DiskConfig: o.DiskConfig, AccessIPv4: canonical(o.AccessIPv4), AccessIPv6: canonical(o.AccessIPv6),
 		RequestedZone: o.Zone, GroupID: o.GroupID, Files: o.Files, ReservationID: s.reservationID(),
 		VMState: Building, TaskState: Scheduling, CreatedAt: s.core.Clock.Now(),
 	}
@@ -363,4 +364,12 @@ func hostname(name, id string) string {
 		return "server-" + id
 	}
 	return h
+}
+
+// canonical writes an address in its shortest form; what is none stays as it is.
+func canonical(address string) string {
+	if a, err := netip.ParseAddr(address); err == nil {
+		return a.String()
+	}
+	return address
 }

@@ -87,6 +87,7 @@ func (s *Service) applyRebuild(tx *state.Tx, server *Server, o RebuildOptions) e
 			*f.field = *f.value
 		}
 	}
+	server.AccessIPv4, server.AccessIPv6 = canonical(server.AccessIPv4), canonical(server.AccessIPv6)
 	if o.Metadata != nil {
 		if limit := s.limits.Limit(tx, server.ProjectID, MetadataItems); limit >= 0 && len(o.Metadata) > limit {
 			return fault.New(fault.QuotaExceeded, "Maximum number of metadata items exceeds %d", limit)

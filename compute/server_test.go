@@ -43,6 +43,12 @@ func TestCreateAndDeleteServer(t *testing.T) {
 	require.Equal(t, "req-1", actions[0].RequestID)
 }
 
+func TestAddressesAreShownInTheirShortestForm(t *testing.T) {
+	r := newRig(t)
+	s := r.boot(func(o *compute.CreateServerOptions) { o.AccessIPv6 = "0000:0000:0000:0000:0000:babe:220.12.22.2" })
+	require.Equal(t, "::babe:dc0c:1602", s.AccessIPv6)
+}
+
 func TestCreateManyServersAtOnce(t *testing.T) {
 	r := newRig(t)
 	o := r.options()

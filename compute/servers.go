@@ -89,6 +89,7 @@ func (s *Service) UpdateServer(ctx context.Context, id string, u ServerUpdate) (
 				*f.field = *f.value
 			}
 		}
+		server.AccessIPv4, server.AccessIPv6 = canonical(server.AccessIPv4), canonical(server.AccessIPv6)
 		return nil
 	})
 }
