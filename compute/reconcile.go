@@ -76,6 +76,7 @@ func (s *Service) reconcile(ctx context.Context, host string, hv driver.Hypervis
 			s.lost(ctx, host, hv, server.ID)
 		}
 	}
+	s.reclaim(ctx, host, hv)
 }
 
 // owns reports whether a guest on a host is that of a server, or may become it.

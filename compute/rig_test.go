@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,4 +140,21 @@ func (r *rig) requireNothingLeft() {
 		require.Zero(r.t, h.UsedVCPUs, "claimed vCPUs")
 		require.Zero(r.t, h.UsedMemoryMiB, "claimed memory")
 	}
+}
+
+// eventually waits until a condition holds: it is looked at after each commit.
+func (r *rig) eventually(ok func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.ctx(), 20*time.Second)
+	defer cancel()
+	from := r.core.DB.Snapshot().Revision()
+	if ok() {
+		return
+	}
+	for range r.core.DB.Watch(ctx, from) {
+		if ok() {
+			return
+		}
+	}
+	require.Fail(r.t, "it did not come to pass")
 }

@@ -45,6 +45,10 @@ type Config struct {
 	// OrphanGrace is how long a guest that no server owns is left alone; 0 means
 	// one minute.
 	OrphanGrace time.Duration
+	// ResumeGuests is for hosts that lose their guests when the controller ends, as
+	// after a reboot of the host: Start makes the guests of all servers again and
+	// powers them as recorded. Without it such servers are in error.
+	ResumeGuests bool
 	// VendorData is served to guests as vendor_data.json; nil for none.
 	VendorData map[string]any
 }
@@ -170,10 +174,34 @@ func (s *Service) Start(ctx context.Context) error {
 	// The goroutines outlive the caller's ctx; Close ends them.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = cancel
+	resumed := make(chan struct{}, len(s.hypervisors))
 	for name, hv := range s.hypervisors {
-		s.work.Go(func() { s.follow(life, name, hv) })
+		s.work.Go(func() {
+			if s.cfg.ResumeGuests {
+				s.resumeGuests(life, name, hv)
+			}
+			resumed <- struct{}{}
+			s.follow(life, name, hv)
+		})
 	}
+	from := s.core.DB.Snapshot().Revision()
+	s.work.Go(func() { s.followImages(life, from) })
+	s.waitFor(ctx, resumed)
 	return nil
+}
+
+// waitFor waits until all hosts have their guests again, but not for long.
+func (s *Service) waitFor(ctx context.Context, resumed <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer s.core.Clock.AfterFunc(resumeWait, cancel)()
+	for range s.hypervisors {
+		select {
+		case <-resumed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close ends what Start began and waits for it. Guests go on running, and the

@@ -200,6 +200,16 @@ func TestGophercloudOtherResources(t *testing.T) {
 	}
 }
 
+func TestVersionsAreListedOldestFirst(t *testing.T) {
+	s := serve(t, nil)
+	versions := s.ask("", "", "GET", "/compute/", "").body["versions"].([]any)
+	require.Equal(t, "v2.0", versions[0].(map[string]any)["id"])
+	newest := versions[1].(map[string]any)
+	require.Equal(t, []any{"v2.1", "CURRENT", "2.1", "2.79"}, []any{newest["id"], newest["status"], newest["min_version"], newest["version"]})
+	one := s.ask("", "", "GET", "/compute/v2.1/", "").body["version"].(map[string]any)
+	require.Equal(t, s.url+"/compute/v2.1/", one["links"].([]any)[0].(map[string]any)["href"])
+}
+
 func TestWhoMaySeeWhat(t *testing.T) {
 	s := serve(t, nil)
 	server := s.boot(s.client("member", "2.1"))
