@@ -72,6 +72,9 @@ type Config struct {
 	ExternalNetwork string
 	// StopGrace is how long a guest may take to shut down; 0 means one minute.
 	StopGrace time.Duration
+	// ResumeGuests makes the guests of servers again that hosts lost while no cloud
+	// ran: for hypervisors that forget, such as the one in memory.
+	ResumeGuests bool
 
 	Log   *slog.Logger // nil for none
 	Clock Clock        // nil for the machine's
@@ -195,7 +198,7 @@ func (c *Cloud) compose(cfg Config) (err error) {
 	}
 	c.Compute, err = compute.New(c.core, compute.Config{
 		Hypervisors: cfg.Hypervisors, Networks: c.Networks, Images: c.Images, Volumes: c.Volumes,
-		StopGrace: cfg.StopGrace,
+		StopGrace: cfg.StopGrace, ResumeGuests: cfg.ResumeGuests,
 	})
 	return err
 }

@@ -60,6 +60,7 @@ func addFiles(cfg *cloud.Config, dir string) (err error) {
 
 func addMemory(cfg *cloud.Config) {
 	cfg.ExternalNetwork = physical
+	cfg.ResumeGuests = true
 	cfg.Hypervisors = []driver.Hypervisor{memhypervisor.New(memhypervisor.Config{
 		Name: hostName, VCPUs: 1 << 14, MemoryMiB: 1 << 26, DiskGiB: 1 << 22,
 	})}
