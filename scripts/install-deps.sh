@@ -1,29 +1,49 @@
-#!/bin/sh
-# Installs what tests and demo need, from Debian 12's packages; as root. It only asks
-# for what is missing, so it is quick when all is there.
-set -eu
-cd "$(dirname "$0")/.."
+#!/bin/bash
+# Installs the Debian 12 packages that drivers, tests and demo need; docs/dependencies.md
+# says what for. Does nothing, quickly, if they are there. Needs root to install.
+#
+#   scripts/install-deps.sh           install what is missing
+#   scripts/install-deps.sh --list    print the packages
+set -euo pipefail
 
-# QEMU and libvirt for real guests, nftables and iproute2 for real networks, the
-# unmodified clients, and what the guest images are built with.
-PACKAGES="qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients
-	nftables iproute2 util-linux procps python3-openstackclient openssh-client curl sqlite3 gcc libc6-dev
-	$(sh internal/guestimage/build.sh --packages) $(sh internal/guestimage/debian.sh --packages)"
+packages="
+qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients
+nftables iproute2 util-linux kmod
+linux-image-cloud-amd64 busybox-static dropbear-bin syslinux syslinux-common mtools
+dosfstools fdisk e2fsprogs cpio xorriso mmdebstrap
+python3-openstackclient openssh-client curl jq sqlite3 procps
+"
 
-missing=
-for p in $PACKAGES; do
-	[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
-done
-if [ -z "$missing" ]; then
-	echo "install-deps: all packages are there"
-	exit 0
+if [ "${1-}" = --list ]; then
+	printf '%s\n' $packages
+	exit
 fi
+
+missing=()
+for p in $packages; do
+	case $(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null) in
+	ii*) ;;
+	*) missing+=("$p") ;;
+	esac
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
 if [ "$(id -u)" != 0 ]; then
-	echo "install-deps: missing, and only root can install:$missing" >&2
+	echo "install-deps: as root, run: apt-get install --no-install-recommends ${missing[*]}" >&2
 	exit 1
 fi
-echo "install-deps:$missing"
-export DEBIAN_FRONTEND=noninteractive
-apt-get -o DPkg::Lock::Timeout=600 update -q
-# shellcheck disable=SC2086 # a list of words
-apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends $missing
+
+# Tests start the daemons that they need, each in a place of its own: the packages must
+# not start the machine's.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+
+# INITRD=No: the kernel is for guests, which bring an initial RAM disk of their own.
+export DEBIAN_FRONTEND=noninteractive INITRD=No LC_ALL=C.UTF-8
+echo "install-deps: installing ${missing[*]}"
+apt-get update -q
+apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
