@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -186,7 +185,7 @@ func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request, from dri
 		kind = "application/json"
 	}
 	w.Header().Set("Content-Type", kind)
-	_, _ = io.WriteString(w, string(content))
+	_, _ = w.Write(content)
 }
 
 // metadataFor finds the server behind an address and reads a path of its tree.

@@ -79,7 +79,7 @@ func (s *Service) wantedHold(tx *state.Tx, o CreateFloatingIPOptions) ([]FixedIP
 	if o.SubnetID != "" || o.Address.IsValid() {
 		return []FixedIP{{o.SubnetID, o.Address}}, nil
 	}
-	var last error = refused(fault.Invalid, "BadRequest",
+	last := refused(fault.Invalid, "BadRequest",
 		"Bad floatingip request: Network %s does not contain any IPv4 subnet.", o.NetworkID)
 	for _, sub := range s.subnetsOf(tx, o.NetworkID) {
 		if sub.IPVersion() != 4 || !sub.serves(OwnerFloatingIP) {

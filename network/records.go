@@ -77,8 +77,8 @@ type Subnet struct {
 }
 
 // IPVersion is 4 or 6.
-func (s *Subnet) IPVersion() int {
-	if s.CIDR.Addr().Is4() {
+func (sub *Subnet) IPVersion() int {
+	if sub.CIDR.Addr().Is4() {
 		return 4
 	}
 	return 6
@@ -93,8 +93,8 @@ const (
 
 // autoAddressed reports whether hosts compute their own addresses from the prefix
 // and their MAC.
-func (s *Subnet) autoAddressed() bool {
-	return s.AddressMode == ModeSLAAC || s.AddressMode == ModeStateless
+func (sub *Subnet) autoAddressed() bool {
+	return sub.AddressMode == ModeSLAAC || sub.AddressMode == ModeStateless
 }
 
 // FixedIP is an address of a port. In a request either part may be missing.
