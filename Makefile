@@ -12,8 +12,9 @@ REAL := ./compute/libvirt/... ./network/linux/... ./internal/guestimage/... ./ex
 real = $(shell go list $(REAL))
 fast = $(filter-out $(real),$(shell go list ./...))
 # The race detector costs tenfold: it watches where goroutines share memory.
-RACE := . ./cloudtest/... ./compute ./compute/memhypervisor ./identity ./image ./network ./network/memnetwork \
-	./volume ./volume/memvolume ./internal/httpapi ./internal/saga/... ./internal/state ./internal/policy
+RACE := . ./cloudtest ./compute ./compute/memhypervisor ./compute/placement/... ./identity ./image ./network \
+	./network/networkapi ./network/memnetwork ./volume ./volume/memvolume ./internal/httpapi ./internal/saga/... \
+	./internal/state/... ./internal/policy
 FUZZTIME ?= 10s
 BENCH ?= .
 
@@ -36,25 +37,26 @@ build: ## build everything; the reference server goes to build/server
 	go build -o build/server ./examples/server
 
 .PHONY: test
-test: deps test-fast test-race test-real ## all tests: unit, conformance with real drivers, end to end (as root)
+test: deps test-fast race test-real ## all tests: unit, conformance with real drivers, end to end (as root)
 
 .PHONY: test-fast
 test-fast: ## the tests that need neither root nor libvirt
 	$(call timed,tests,go test -vet=off -timeout 10m $(fast))
 
-.PHONY: test-race
-test-race: ## the race detector over the parts in memory
-	$(call timed,race detector,go test -vet=off -race -short -timeout 15m $(RACE))
+.PHONY: race
+race: ## the race detector over the parts in memory
+	$(call timed,race detector,go test -vet=off -race -timeout 15m $(RACE))
 
 .PHONY: test-real
 test-real: ## the tests of real drivers and of the reference server (as root)
 	$(call timed,tests with real drivers,go test -vet=off -p 1 -timeout 15m $(REAL))
 
 .PHONY: lint
-lint: $(STATICCHECK) ## vet, staticcheck, syntax of scripts
+lint: $(STATICCHECK) ## vet, staticcheck, scripts; internal/repotest has more rules
 	$(call timed,vet,go vet ./...)
 	$(call timed,staticcheck,$(STATICCHECK) ./...)
 	@git ls-files -z '*.sh' .ci/run | xargs -0 -n 1 bash -n
+	@if command -v shellcheck >/dev/null; then git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck -S warning; fi
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/bin go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
@@ -82,7 +84,7 @@ cover: ## coverage of the tests without real drivers, in build/cover.html
 
 .PHONY: demo
 demo: ## show a real guest in a real cloud (as root); STOP=1 ends it
-	@examples/server/demo.sh $(if $(STOP),stop)
+	@examples/server/demo.sh $(if $(STOP),stop,run)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -6,16 +6,18 @@
 #   scripts/install-deps.sh --list    print the packages
 set -euo pipefail
 
+cd "$(dirname "$0")/.."
+# QEMU and libvirt for guests, nftables and iproute2 for networks, the unmodified
+# clients, a C compiler for SQLite, and what the guest images are built with.
 packages="
 qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients
-nftables iproute2 util-linux kmod
-linux-image-cloud-amd64 busybox-static dropbear-bin syslinux syslinux-common mtools
-dosfstools fdisk e2fsprogs cpio xorriso mmdebstrap
-python3-openstackclient openssh-client curl jq sqlite3 procps
+nftables iproute2 util-linux kmod procps gcc libc6-dev
+python3-openstackclient openssh-client curl jq xorriso sqlite3
+$(bash internal/guestimage/build.sh --packages) $(bash internal/guestimage/debian.sh --packages)
 "
 
 if [ "${1-}" = --list ]; then
-	printf '%s\n' $packages
+	printf '%s\n' $packages | sort -u
 	exit
 fi
 
@@ -45,5 +47,6 @@ fi
 # INITRD=No: the kernel is for guests, which bring an initial RAM disk of their own.
 export DEBIAN_FRONTEND=noninteractive INITRD=No LC_ALL=C.UTF-8
 echo "install-deps: installing ${missing[*]}"
-apt-get update -q
-apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
+wait_for_lock=(-o DPkg::Lock::Timeout=600)
+apt-get "${wait_for_lock[@]}" update -q
+apt-get "${wait_for_lock[@]}" install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
