@@ -41,11 +41,17 @@ const Ready = "welkin-guest: ready"
 // Format is the disk format of the image.
 const Format = "qcow2"
 
-//go:embed build.sh rootfs
+//go:embed build.sh debian.sh rootfs
 var files embed.FS
 
-// buildTimeout bounds one build, which takes some seconds.
-const buildTimeout = 5 * time.Minute
+// The scripts, by the names of the images that they build.
+const (
+	guestScript  = "build.sh"
+	debianScript = "debian.sh"
+)
+
+// buildTimeout bounds one build: some seconds, or a minute or two for Debian.
+const buildTimeout = 10 * time.Minute
 
 // Path returns the image's path, and builds it if this machine does not have it.
 func Path(t testing.TB) string {
@@ -57,10 +63,25 @@ func Path(t testing.TB) string {
 	return path
 }
 
+// DebianPath returns the path of an image of Debian 12 with the real cloud-init,
+// and builds it from the mirrors of this machine's apt if this machine does not have
+// it. Guests need 512 MiB.
+func DebianPath(t testing.TB) string {
+	t.Helper()
+	path, err := build(t.Context(), "debian", debianScript)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Build returns the path of the image in the user's cache folder. Processes that
 // want it at the same time build it once. The file must not be changed: make an
 // overlay or a copy.
-func Build(ctx context.Context) (string, error) {
+func Build(ctx context.Context) (string, error) { return build(ctx, "guest", guestScript) }
+
+// build returns the path of the image that a script builds.
+func build(ctx context.Context, name, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	cache, err := os.UserCacheDir()
@@ -79,12 +100,11 @@ func Build(ctx context.Context) (string, error) {
 	if err := os.CopyFS(work, files); err != nil {
 		return "", err
 	}
-	script := filepath.Join(work, "build.sh")
-	key, err := key(ctx, script)
+	key, err := key(ctx, work, script)
 	if err != nil {
 		return "", fmt.Errorf("guestimage: %w", err)
 	}
-	path := filepath.Join(cache, "guest-"+key+".qcow2")
+	path := filepath.Join(cache, name+"-"+key+".qcow2")
 	unlock, err := lock(ctx, path+".lock")
 	if err != nil {
 		return "", err
@@ -93,17 +113,17 @@ func Build(ctx context.Context) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if _, err := output(ctx, "sh", script, path); err != nil {
+	if _, err := output(ctx, "sh", filepath.Join(work, script), path); err != nil {
 		return "", fmt.Errorf("guestimage: %w", err)
 	}
 	return path, nil
 }
 
 // key names what the image is made of: the files and the versions of the packages.
-func key(ctx context.Context, script string) (string, error) {
+func key(ctx context.Context, dir, script string) (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".sh") && path != script {
 			return err
 		}
 		content, err := files.ReadFile(path)
@@ -113,7 +133,7 @@ func key(ctx context.Context, script string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	packages, err := output(ctx, "sh", script, "--packages")
+	packages, err := output(ctx, "sh", filepath.Join(dir, script), "--packages")
 	if err != nil {
 		return "", err
 	}
