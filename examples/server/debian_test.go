@@ -39,17 +39,18 @@ func TestDebianWithCloudInit(t *testing.T) {
 	opts.Name, opts.Networks = "by-metadata", []servers.Network{{UUID: networkID}}
 	byMetadata := s.boot(opts, keypair)
 	yes := true
+	s.compute.Microversion = "2.37" // the first that knows servers without a network
 	opts.Name, opts.Networks, opts.ConfigDrive = "by-drive", "none", &yes
 	byDrive := s.boot(opts, keypair)
 
 	for id, want := range map[string][2]string{
-		byMetadata: {"by-metadata", "metadata (http://169.254.169.254)"},
-		byDrive:    {"by-drive", "config-disk (/dev/sr0)"},
+		byMetadata: {"by-metadata", "openstack metadata (http://169.254.169.254)"},
+		byDrive:    {"by-drive", "configdrive config-disk (/dev/sr0)"},
 	} {
 		console := s.console(id, "told: all")
 		require.Contains(t, console, "told: hostname "+want[0])
 		require.Contains(t, console, "told: key tester")
-		require.Contains(t, console, "told: source openstack "+want[1])
+		require.Contains(t, console, "told: source "+want[1])
 		require.Contains(t, console, "told: user root")
 	}
 	s.deleteServers(byMetadata, byDrive)
