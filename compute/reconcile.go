@@ -115,6 +115,10 @@ func (s *Service) observe(ctx context.Context, host string, hv driver.Hypervisor
 			s.log.Info("guest changed by itself", "server", id, "host", host, "power", guest.Power, "was", server.VMState)
 			server.PowerState = powerState(guest.Power)
 			server.VMState = observedState(server.VMState, guest.Power)
+			if guest.Power == driver.Crashed {
+				s.log.Error("a guest crashed", "server", id, "host", host)
+				server.Fault = s.faultOf(fault.New(fault.Internal, "The guest crashed on host %s.", host))
+			}
 			s.emitServer(ctx, tx, server, "power_update.end")
 		})
 	})

@@ -95,3 +95,17 @@ func TestDeletedImagesLeaveTheHosts(t *testing.T) {
 	r = reopen(t, w, store, r, func() {})
 	require.Eventually(t, func() bool { return len(r.host.Images()) == 0 }, 10*time.Second, time.Millisecond)
 }
+
+func TestAGuestThatCrashes(t *testing.T) {
+	r := newRig(t)
+	s := r.boot()
+	r.host.SetPower(s.ID, driver.Crashed)
+	require.Eventually(t, func() bool { return r.wait(s.ID).Status() == "SHUTOFF" }, 10*time.Second, time.Millisecond)
+	s = r.wait(s.ID)
+	require.Equal(t, compute.PowerCrashed, s.PowerState)
+	require.Contains(t, s.Fault.Message, "crashed on host host-1")
+	require.NoError(t, r.StartServer(r.ctx(), s.ID))
+	s = r.wait(s.ID)
+	require.Equal(t, "ACTIVE", s.Status())
+	require.Nil(t, s.Fault)
+}
