@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -190,7 +191,10 @@ func TestDaemonsAndGuestsKilled(t *testing.T) {
 	w.becomes(id, "ACTIVE")
 
 	w.killProcess("qemu")
-	w.becomes(id, "SHUTOFF")
+	require.Equal(t, servers.PowerState(6), w.becomes(id, "SHUTOFF").PowerState, "crashed")
+	log, err := os.ReadFile(w.logFile())
+	require.NoError(t, err)
+	require.Contains(t, string(log), "a guest crashed")
 	require.NoError(t, servers.Start(t.Context(), w.compute, id).ExtractErr())
 	w.becomes(id, "ACTIVE")
 	require.NoError(t, servers.Reboot(t.Context(), w.compute, id, servers.RebootOpts{Type: servers.HardReboot}).ExtractErr())

@@ -70,9 +70,10 @@ echo "this is $(hostname)" >/tmp/index.html
 httpd -p 8080 -h /tmp
 END
 batch <<END
-image create --disk-format qcow2 --container-format bare --file $guest guest -c name -c size -c status
+image create --disk-format qcow2 --container-format bare --file $guest guest -c name -c id
+image show guest -c disk_format -c size -c status
 flavor create --ram 128 --disk 1 --vcpus 1 small -c name -c ram -c vcpus
-keypair create --public-key $work/key.pub demo
+keypair create --public-key $work/key.pub demo -c name -c fingerprint
 END
 
 title "Networks: one of our own, the world's, and a router between them"
