@@ -12,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/blockio"
+	"github.com/welkin-cloud/cloud/internal/files"
 )
 
 // partial ends the names of files that are being written.
@@ -78,7 +78,7 @@ func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, e
 	}
 	os.Remove(f.Name())
 	if err == nil {
-		err = syncDir(s.dir)
+		err = files.SyncDir(s.dir)
 	}
 	if err != nil {
 		return 0, kind(err)
@@ -131,7 +131,7 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return kind(err)
 	}
-	return kind(syncDir(s.dir))
+	return kind(files.SyncDir(s.dir))
 }
 
 // List names the images that are whole.
@@ -157,28 +157,5 @@ type file struct {
 
 func (f *file) Size() int64 { return f.size }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // kind gives errors of the file system the kinds that the contract asks for.
-func kind(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, os.ErrNotExist):
-		return driver.Errorf(driver.NotFound, "the image's content is not in the store")
-	case errors.Is(err, os.ErrExist):
-		return driver.Errorf(driver.Conflict, "the image is stored already")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return driver.Errorf(driver.Exhausted, "the image store has no space left")
-	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
-		return driver.Errorf(driver.Unavailable, "the image store cannot be written")
-	}
-	return err
-}
+func kind(err error) error { return files.Kind(err, "the image's content", "the image store") }

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/welkin-cloud/cloud/internal/files"
 	"github.com/welkin-cloud/cloud/volume/driver"
 )
 
@@ -161,7 +162,7 @@ func (b *Backend) write(path string, fill func(f *os.File) error) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return kind(err)
 	}
-	return kind(syncDir(filepath.Dir(path)))
+	return kind(files.SyncDir(filepath.Dir(path)))
 }
 
 // Create makes an empty volume.
@@ -235,7 +236,7 @@ func (b *Backend) Delete(_ context.Context, id string) error {
 			return err
 		}
 	}
-	return kind(syncDir(filepath.Join(b.cfg.Dir, volumeDir)))
+	return kind(files.SyncDir(filepath.Join(b.cfg.Dir, volumeDir)))
 }
 
 func remove(path string) error {
@@ -336,26 +337,5 @@ func (b *Backend) Snapshots(context.Context) ([]driver.Snapshot, error) {
 	return list, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // kind gives errors of the file system the kinds that the contract asks for.
-func kind(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, os.ErrNotExist):
-		return driver.Errorf(driver.NotFound, "the volume or snapshot is not stored")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return driver.Errorf(driver.Exhausted, "the volume storage has no space left")
-	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
-		return driver.Errorf(driver.Unavailable, "the volume storage cannot be written")
-	}
-	return err
-}
+func kind(err error) error { return files.Kind(err, "the volume or snapshot", "the volume storage") }
