@@ -17,6 +17,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -51,6 +52,13 @@ type Config struct {
 	// Dir keeps the state and the token keys; it is made with mode 0700. A
 	// directory serves one cloud at a time. Empty keeps everything in memory.
 	Dir string
+	// Engine keeps the state instead of Dir: it may be one that several controllers
+	// share. It belongs to the cloud from New on.
+	Engine state.Engine
+	// Controller names this process among those that work on one state; empty means
+	// "controller". With the same name as before, a process goes on with its own work
+	// at once after a crash; others take that work when its lease is over.
+	Controller string
 
 	Hypervisors []hypervisor.Hypervisor        // one for each compute host
 	Networks    map[string]mechanism.Mechanism // by host
@@ -145,8 +153,7 @@ func (c *Cloud) open(ctx context.Context, cfg Config) error {
 	return c.start(ctx, cfg)
 }
 
-// controller names this process among those that share a state. There is one, so its
-// work is its own again at once after a crash.
+// controller is the name of the only one of a cloud.
 const controller = "controller"
 
 // newCore makes what the services stand on.
@@ -161,8 +168,8 @@ func newCore(cfg Config) (*core.Core, error) {
 	if cfg.Seed != 0 {
 		k.IDs = ids.Seeded(cfg.Seed)
 	}
-	var engine state.Engine
-	if cfg.Dir != "" {
+	engine := cfg.Engine
+	if engine == nil && cfg.Dir != "" {
 		var err error
 		if engine, err = sqlite.Open(filepath.Join(cfg.Dir, "state.db")); err != nil {
 			return nil, err
@@ -170,7 +177,9 @@ func newCore(cfg Config) (*core.Core, error) {
 	}
 	k.DB = state.New(engine, nil)
 	k.Quotas = quota.Define(k.DB)
-	k.Sagas = saga.New(k.DB, k.Clock, k.IDs, k.Log, saga.Config{Controller: controller})
+	k.Sagas = saga.New(k.DB, k.Clock, k.IDs, k.Log, saga.Config{
+		Controller: cmp.Or(cfg.Controller, controller),
+	})
 	return k, nil
 }
 
