@@ -129,17 +129,17 @@ func TestFaultRules(t *testing.T) {
 		cloudtest.Fault{Op: "Start", ID: "a", Skip: 1, Times: 2, Err: cloud.Conflict},
 		cloudtest.Fault{Op: "Stop", Err: cloud.Unavailable},
 	)
-	require.NoError(t, f("Start", "b"))
-	require.NoError(t, f("Start", "a"), "skipped")
-	require.ErrorIs(t, f("Start", "a"), cloud.Conflict)
-	require.ErrorIs(t, f("Start", "a"), cloud.Conflict)
-	require.NoError(t, f("Start", "a"), "used up")
-	require.ErrorIs(t, f("Stop", "b"), cloud.Unavailable)
-	require.ErrorIs(t, f("Stop", "b"), cloud.Unavailable)
-	require.NoError(t, f("Create", "a"))
+	require.NoError(t, f(t.Context(), "Start", "b"))
+	require.NoError(t, f(t.Context(), "Start", "a"), "skipped")
+	require.ErrorIs(t, f(t.Context(), "Start", "a"), cloud.Conflict)
+	require.ErrorIs(t, f(t.Context(), "Start", "a"), cloud.Conflict)
+	require.NoError(t, f(t.Context(), "Start", "a"), "used up")
+	require.ErrorIs(t, f(t.Context(), "Stop", "b"), cloud.Unavailable)
+	require.ErrorIs(t, f(t.Context(), "Stop", "b"), cloud.Unavailable)
+	require.NoError(t, f(t.Context(), "Create", "a"))
 	all := cloudtest.Fail("", 1, cloud.Internal)
-	require.Error(t, all("anything", ""))
-	require.NoError(t, all("anything", ""))
+	require.Error(t, all(t.Context(), "anything", ""))
+	require.NoError(t, all(t.Context(), "anything", ""))
 }
 
 func TestRestartGoesOn(t *testing.T) {

@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -23,10 +24,10 @@ type Fault struct {
 //	c.Hosts[0].Hypervisor.SetFault(cloudtest.Faults(cloudtest.Fault{
 //		Op: "Start", Times: 1, Err: cloud.Unavailable,
 //	}))
-func Faults(rules ...Fault) func(op, id string) error {
+func Faults(rules ...Fault) func(ctx context.Context, op, id string) error {
 	var mu sync.Mutex
 	seen := make([]int, len(rules))
-	return func(op, id string) error {
+	return func(_ context.Context, op, id string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for i, r := range rules {
@@ -43,7 +44,7 @@ func Faults(rules ...Fault) func(op, id string) error {
 }
 
 // Fail is Faults with one rule: the next n calls of op end with err; 0 means all.
-func Fail(op string, n int, err error) func(op, id string) error {
+func Fail(op string, n int, err error) func(ctx context.Context, op, id string) error {
 	return Faults(Fault{Op: op, Times: n, Err: err})
 }
 
@@ -54,14 +55,14 @@ func Delays(byOp map[string]time.Duration) func(op, id string) time.Duration {
 
 // FailHosts sets one fault on the hypervisors of all hosts; nil ends all faults. The
 // rules count over all hosts together.
-func (c *Cloud) FailHosts(fault func(op, id string) error) {
+func (c *Cloud) FailHosts(fault func(ctx context.Context, op, id string) error) {
 	for _, h := range c.Hosts {
 		h.Hypervisor.SetFault(fault)
 	}
 }
 
 // FailNetworks is FailHosts for the networks of all hosts.
-func (c *Cloud) FailNetworks(fault func(op, id string) error) {
+func (c *Cloud) FailNetworks(fault func(ctx context.Context, op, id string) error) {
 	for _, h := range c.Hosts {
 		h.Network.SetFault(fault)
 	}

@@ -12,40 +12,30 @@ import (
 	"github.com/welkin-cloud/cloud/image"
 	imagedriver "github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/inject"
 	"github.com/welkin-cloud/cloud/network"
 	"github.com/welkin-cloud/cloud/volume"
 	volumedriver "github.com/welkin-cloud/cloud/volume/driver"
 )
 
-// faults lets a test make a fake fail: fail is asked before the effect of a call,
-// and after it with "/after".
-type faults struct {
-	mu   sync.Mutex
-	fail func(op, id string) error
-}
+// faults lets a test make a fake fail: it is asked before the effect of a call, and
+// after it with "/after".
+type faults struct{ points *inject.Points }
 
-func (f *faults) set(fail func(op, id string) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = fail
-}
+func newFaults() faults { return faults{inject.New(nil, nil, nil)} }
+
+func (f *faults) set(fail inject.Fault) { f.points.SetFault(fail) }
 
 // do runs a call with its faults.
-func (f *faults) do(op, id string, effect func() error) error {
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
-	if fail == nil {
-		return effect()
-	}
-	if err := fail(op, id); err != nil {
-		return err
-	}
-	if err := effect(); err != nil {
-		return err
-	}
-	return fail(op+"/after", id)
+func (f *faults) do(ctx context.Context, op, id string, effect func() error) error {
+	return f.points.Call(ctx, op, id, unlocked{}, effect)
 }
+
+// unlocked is for effects that lock what they need.
+type unlocked struct{}
+
+func (unlocked) Lock()   {}
+func (unlocked) Unlock() {}
 
 // fakeNetworks has one network "net" with addresses in 10.0.0.0/16.
 type fakeNetworks struct {
@@ -60,7 +50,7 @@ type fakeNetworks struct {
 func newFakeNetworks() *fakeNetworks {
 	n := network.Network{AdminStateUp: true, MTU: 1450}
 	n.ID, n.Name, n.ProjectID = "net", "private", project
-	return &fakeNetworks{ports: map[string]network.Port{}, networks: []network.Network{n}}
+	return &fakeNetworks{faults: newFaults(), ports: map[string]network.Port{}, networks: []network.Network{n}}
 }
 
 func (f *fakeNetworks) count() int {
@@ -81,8 +71,8 @@ func (f *fakeNetworks) plugged() int {
 	return n
 }
 
-func (f *fakeNetworks) CreatePort(_ context.Context, projectID string, o network.CreatePortOptions) (p network.Port, err error) {
-	err = f.do("CreatePort", o.ID, func() error {
+func (f *fakeNetworks) CreatePort(ctx context.Context, projectID string, o network.CreatePortOptions) (p network.Port, err error) {
+	err = f.do(ctx, "CreatePort", o.ID, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if old, ok := f.ports[o.ID]; ok {
@@ -128,8 +118,8 @@ func (f *fakeNetworks) PortsOf(_ context.Context, device string) ([]network.Port
 	return ports, nil
 }
 
-func (f *fakeNetworks) BindPort(_ context.Context, id string, b network.Binding) (at network.Attachment, err error) {
-	err = f.do("BindPort", id, func() error {
+func (f *fakeNetworks) BindPort(ctx context.Context, id string, b network.Binding) (at network.Attachment, err error) {
+	err = f.do(ctx, "BindPort", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		p, ok := f.ports[id]
@@ -147,8 +137,8 @@ func (f *fakeNetworks) BindPort(_ context.Context, id string, b network.Binding)
 	return at, err
 }
 
-func (f *fakeNetworks) UnbindPort(_ context.Context, id, device string) error {
-	return f.do("UnbindPort", id, func() error {
+func (f *fakeNetworks) UnbindPort(ctx context.Context, id, device string) error {
+	return f.do(ctx, "UnbindPort", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		p, ok := f.ports[id]
@@ -175,8 +165,8 @@ func (f *fakeNetworks) UpdatePort(_ context.Context, id string, o network.Update
 	return p, nil
 }
 
-func (f *fakeNetworks) DeletePort(_ context.Context, id string) error {
-	return f.do("DeletePort", id, func() error {
+func (f *fakeNetworks) DeletePort(ctx context.Context, id string) error {
+	return f.do(ctx, "DeletePort", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if _, ok := f.ports[id]; !ok {
@@ -255,6 +245,7 @@ type fakeImages struct {
 func newFakeImages() *fakeImages {
 	content := bytes.Repeat([]byte("x"), 4096)
 	return &fakeImages{
+		faults: newFaults(),
 		images: map[string]image.Image{"cirros": {
 			ID: "cirros", Name: "cirros", Status: image.Active, DiskFormat: "raw", ContainerFormat: "bare",
 			Size: int64(len(content)), Visibility: image.Public,
@@ -287,8 +278,8 @@ type content struct{ *bytes.Reader }
 
 func (content) Close() error { return nil }
 
-func (f *fakeImages) OpenImage(_ context.Context, id string) (c imagedriver.Content, err error) {
-	err = f.do("OpenImage", id, func() error {
+func (f *fakeImages) OpenImage(ctx context.Context, id string) (c imagedriver.Content, err error) {
+	err = f.do(ctx, "OpenImage", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		data, ok := f.data[id]
@@ -301,8 +292,8 @@ func (f *fakeImages) OpenImage(_ context.Context, id string) (c imagedriver.Cont
 	return c, err
 }
 
-func (f *fakeImages) CreateImage(_ context.Context, projectID string, o image.CreateOptions) (i image.Image, err error) {
-	err = f.do("CreateImage", o.ID, func() error {
+func (f *fakeImages) CreateImage(ctx context.Context, projectID string, o image.CreateOptions) (i image.Image, err error) {
+	err = f.do(ctx, "CreateImage", o.ID, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if old, ok := f.images[o.ID]; ok {
@@ -319,8 +310,8 @@ func (f *fakeImages) CreateImage(_ context.Context, projectID string, o image.Cr
 	return i, err
 }
 
-func (f *fakeImages) UploadImage(_ context.Context, id string, r io.Reader) (i image.Image, err error) {
-	err = f.do("UploadImage", id, func() error {
+func (f *fakeImages) UploadImage(ctx context.Context, id string, r io.Reader) (i image.Image, err error) {
+	err = f.do(ctx, "UploadImage", id, func() error {
 		data, err := io.ReadAll(r)
 		if err != nil {
 			return err
@@ -335,8 +326,8 @@ func (f *fakeImages) UploadImage(_ context.Context, id string, r io.Reader) (i i
 	return i, err
 }
 
-func (f *fakeImages) DeleteImage(_ context.Context, id string) error {
-	return f.do("DeleteImage", id, func() error {
+func (f *fakeImages) DeleteImage(ctx context.Context, id string) error {
+	return f.do(ctx, "DeleteImage", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if _, ok := f.images[id]; !ok {
@@ -358,6 +349,7 @@ type fakeVolumes struct {
 
 func newFakeVolumes() *fakeVolumes {
 	return &fakeVolumes{
+		faults:  newFaults(),
 		volumes: map[string]volume.Volume{}, attachments: map[string]volume.Attachment{},
 		snapshots: map[string]volume.Snapshot{},
 	}
@@ -395,8 +387,8 @@ func (f *fakeVolumes) GetSnapshot(_ context.Context, id string) (volume.Snapshot
 	return v, nil
 }
 
-func (f *fakeVolumes) CreateVolume(_ context.Context, projectID string, o volume.CreateOptions) (v volume.Volume, err error) {
-	err = f.do("CreateVolume", o.ID, func() error {
+func (f *fakeVolumes) CreateVolume(ctx context.Context, projectID string, o volume.CreateOptions) (v volume.Volume, err error) {
+	err = f.do(ctx, "CreateVolume", o.ID, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if old, ok := f.volumes[o.ID]; ok {
@@ -417,8 +409,8 @@ func (f *fakeVolumes) WaitVolume(ctx context.Context, id string) (volume.Volume,
 	return f.GetVolume(ctx, id)
 }
 
-func (f *fakeVolumes) DeleteVolume(_ context.Context, id string) error {
-	return f.do("DeleteVolume", id, func() error {
+func (f *fakeVolumes) DeleteVolume(ctx context.Context, id string) error {
+	return f.do(ctx, "DeleteVolume", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		v, ok := f.volumes[id]
@@ -433,8 +425,8 @@ func (f *fakeVolumes) DeleteVolume(_ context.Context, id string) error {
 	})
 }
 
-func (f *fakeVolumes) Reserve(_ context.Context, o volume.ReserveOptions) (a volume.Attachment, err error) {
-	err = f.do("Reserve", o.VolumeID, func() error {
+func (f *fakeVolumes) Reserve(ctx context.Context, o volume.ReserveOptions) (a volume.Attachment, err error) {
+	err = f.do(ctx, "Reserve", o.VolumeID, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if old, ok := f.attachments[o.ID]; ok {
@@ -457,8 +449,8 @@ func (f *fakeVolumes) Reserve(_ context.Context, o volume.ReserveOptions) (a vol
 	return a, err
 }
 
-func (f *fakeVolumes) Connect(_ context.Context, id, host string) (c volumedriver.Connection, err error) {
-	err = f.do("Connect", id, func() error {
+func (f *fakeVolumes) Connect(ctx context.Context, id, host string) (c volumedriver.Connection, err error) {
+	err = f.do(ctx, "Connect", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		a, ok := f.attachments[id]
@@ -473,8 +465,8 @@ func (f *fakeVolumes) Connect(_ context.Context, id, host string) (c volumedrive
 	return c, err
 }
 
-func (f *fakeVolumes) setStatus(op, id string, to volume.Status) error {
-	return f.do(op, id, func() error {
+func (f *fakeVolumes) setStatus(ctx context.Context, op, id string, to volume.Status) error {
+	return f.do(ctx, op, id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		a, ok := f.attachments[id]
@@ -490,20 +482,20 @@ func (f *fakeVolumes) setStatus(op, id string, to volume.Status) error {
 	})
 }
 
-func (f *fakeVolumes) Complete(_ context.Context, id, _ string) error {
-	return f.setStatus("Complete", id, volume.InUse)
+func (f *fakeVolumes) Complete(ctx context.Context, id, _ string) error {
+	return f.setStatus(ctx, "Complete", id, volume.InUse)
 }
 
-func (f *fakeVolumes) BeginDetach(_ context.Context, id string) error {
-	return f.setStatus("BeginDetach", id, volume.Detaching)
+func (f *fakeVolumes) BeginDetach(ctx context.Context, id string) error {
+	return f.setStatus(ctx, "BeginDetach", id, volume.Detaching)
 }
 
-func (f *fakeVolumes) RollDetach(_ context.Context, id string) error {
-	return f.setStatus("RollDetach", id, volume.InUse)
+func (f *fakeVolumes) RollDetach(ctx context.Context, id string) error {
+	return f.setStatus(ctx, "RollDetach", id, volume.InUse)
 }
 
-func (f *fakeVolumes) Release(_ context.Context, id string) error {
-	return f.do("Release", id, func() error {
+func (f *fakeVolumes) Release(ctx context.Context, id string) error {
+	return f.do(ctx, "Release", id, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		a, ok := f.attachments[id]
@@ -518,8 +510,8 @@ func (f *fakeVolumes) Release(_ context.Context, id string) error {
 	})
 }
 
-func (f *fakeVolumes) CreateSnapshot(_ context.Context, projectID string, o volume.CreateSnapshotOptions) (s volume.Snapshot, err error) {
-	err = f.do("CreateSnapshot", o.ID, func() error {
+func (f *fakeVolumes) CreateSnapshot(ctx context.Context, projectID string, o volume.CreateSnapshotOptions) (s volume.Snapshot, err error) {
+	err = f.do(ctx, "CreateSnapshot", o.ID, func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		s = volume.Snapshot{ID: o.ID, VolumeID: o.VolumeID, ProjectID: projectID, SizeGiB: f.volumes[o.VolumeID].SizeGiB, Status: volume.Available}

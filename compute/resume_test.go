@@ -1,6 +1,7 @@
 package compute_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestAGuestThatCannotBeMadeAgainIsLost(t *testing.T) {
 	s := r.boot()
 	r = reopen(t, w, store, r, func() {
 		w.host = memhypervisor.New(memhypervisor.Config{Name: "host-1"})
-		w.host.SetFault(func(op, _ string) error {
+		w.host.SetFault(func(_ context.Context, op, _ string) error {
 			if op == "Create" {
 				return fault.New(fault.Exhausted, "no room")
 			}

@@ -102,7 +102,7 @@ func TestFailedBootLeavesNothing(t *testing.T) {
 	} {
 		t.Run(op, func(t *testing.T) {
 			r := newRig(t)
-			fail := func(name, _ string) error {
+			fail := func(_ context.Context, name, _ string) error {
 				if name == op {
 					return broken
 				}
@@ -134,7 +134,7 @@ func TestDeleteDuringBoot(t *testing.T) {
 			r := newRig(t)
 			reached, deleted := make(chan struct{}), make(chan struct{})
 			once := make(chan struct{}, 1)
-			block := func(name, _ string) error {
+			block := func(_ context.Context, name, _ string) error {
 				if name == op {
 					select {
 					case once <- struct{}{}:
@@ -237,7 +237,7 @@ func TestAGuestThatKeepsItsVolume(t *testing.T) {
 	_, err = r.AttachVolume(r.ctx(), s.ID, compute.AttachVolumeOptions{VolumeID: "vol"})
 	require.NoError(t, err)
 	r.wait(s.ID)
-	r.host.SetFault(func(op, _ string) error {
+	r.host.SetFault(func(_ context.Context, op, _ string) error {
 		if op == "DetachDisk" {
 			return fault.New(fault.Internal, "it holds on")
 		}

@@ -106,7 +106,7 @@ func TestUploadsThatFailLeaveAQueuedImage(t *testing.T) {
 func TestAFullStoreSaysSo(t *testing.T) {
 	w := newWorld(t)
 	img := w.raw("x")
-	w.store.SetFault(func(op, _ string) error {
+	w.store.SetFault(func(_ context.Context, op, _ string) error {
 		if op == "Put" {
 			return driver.Errorf(driver.Exhausted, "the image store has no space left")
 		}

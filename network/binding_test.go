@@ -1,6 +1,7 @@
 package network_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -148,7 +149,7 @@ func TestFaultsOfTheDriver(t *testing.T) {
 			n := c.network(t, network.CreateNetworkOptions{})
 			c.subnet(t, n.ID, "10.0.0.0/24")
 			p := c.port(t, n.ID)
-			c.hosts["h1"].SetFault(func(at, _ string) error {
+			c.hosts["h1"].SetFault(func(_ context.Context, at, _ string) error {
 				if at == op {
 					return broken
 				}

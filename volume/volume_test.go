@@ -2,6 +2,7 @@ package volume_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"sync"
 	"testing"
@@ -135,7 +136,7 @@ func TestBadVolumesAreRefused(t *testing.T) {
 
 func TestAFailingBackendGivesAnErrorThatCanBeRead(t *testing.T) {
 	w := newWorld(t)
-	w.backend.SetFault(func(op, _ string) error {
+	w.backend.SetFault(func(_ context.Context, op, _ string) error {
 		if op == "Create" {
 			return driver.Errorf(driver.Exhausted, "the pool is full")
 		}

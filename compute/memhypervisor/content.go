@@ -16,7 +16,7 @@ const maxText = 64 << 10
 
 // Console returns the end of a boot log that is made up when it is asked for.
 func (h *Hypervisor) Console(ctx context.Context, id string, max int) ([]byte, error) {
-	if err := h.enter(ctx, "Console", id); err != nil {
+	if err := h.points.Before(ctx, "Console", id); err != nil {
 		return nil, err
 	}
 	h.mu.RLock()
@@ -73,7 +73,7 @@ func bootLog(g *guest, boot int) string {
 // Export returns a small valid image: a qcow2 of the root's size without data, or
 // some raw sectors.
 func (h *Hypervisor) Export(ctx context.Context, id, format string) (io.ReadCloser, error) {
-	if err := h.enter(ctx, "Export", id); err != nil {
+	if err := h.points.Before(ctx, "Export", id); err != nil {
 		return nil, err
 	}
 	h.mu.RLock()

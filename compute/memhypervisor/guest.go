@@ -172,7 +172,7 @@ func (h *Hypervisor) turn(ctx context.Context, op, id string, to driver.Power, f
 
 // Get returns one guest.
 func (h *Hypervisor) Get(ctx context.Context, id string) (driver.Guest, error) {
-	if err := h.enter(ctx, "Get", id); err != nil {
+	if err := h.points.Before(ctx, "Get", id); err != nil {
 		return driver.Guest{}, err
 	}
 	h.mu.RLock()
@@ -186,7 +186,7 @@ func (h *Hypervisor) Get(ctx context.Context, id string) (driver.Guest, error) {
 
 // List returns all guests.
 func (h *Hypervisor) List(ctx context.Context) ([]driver.Guest, error) {
-	if err := h.enter(ctx, "List", ""); err != nil {
+	if err := h.points.Before(ctx, "List", ""); err != nil {
 		return nil, err
 	}
 	h.mu.RLock()

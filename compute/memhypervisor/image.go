@@ -29,7 +29,7 @@ type Image struct {
 
 // HasImage reports whether the host holds the image.
 func (h *Hypervisor) HasImage(ctx context.Context, imageID string) (bool, error) {
-	if err := h.enter(ctx, "HasImage", imageID); err != nil {
+	if err := h.points.Before(ctx, "HasImage", imageID); err != nil {
 		return false, err
 	}
 	h.mu.RLock()
@@ -42,7 +42,7 @@ func (h *Hypervisor) PutImage(ctx context.Context, imageID, format string, conte
 	if format != "qcow2" && format != "raw" {
 		return driver.Errorf(driver.Unsupported, "disk format %q is not supported by this hypervisor", format)
 	}
-	if err := h.enter(ctx, "PutImage", imageID); err != nil {
+	if err := h.points.Before(ctx, "PutImage", imageID); err != nil {
 		return err
 	}
 	img := Image{ID: imageID, Format: format}
@@ -55,7 +55,7 @@ func (h *Hypervisor) PutImage(ctx context.Context, imageID, format string, conte
 	if format == "qcow2" && head.n == len(head.buf) {
 		img.VirtualSize = int64(binary.BigEndian.Uint64(head.buf[24:]) &^ (1 << 63))
 	}
-	return h.apply("PutImage", imageID, func() error {
+	return h.points.Effect(ctx, "PutImage", imageID, &h.mu, func() error {
 		if h.images[imageID] == nil {
 			h.images[imageID] = &storedImage{Image: img}
 		}
@@ -65,7 +65,7 @@ func (h *Hypervisor) PutImage(ctx context.Context, imageID, format string, conte
 
 // ListImages names the images, sorted.
 func (h *Hypervisor) ListImages(ctx context.Context) ([]string, error) {
-	if err := h.enter(ctx, "ListImages", ""); err != nil {
+	if err := h.points.Before(ctx, "ListImages", ""); err != nil {
 		return nil, err
 	}
 	h.mu.RLock()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/inject"
 )
 
 // Config describes a host. The zero value is a host "mem" of a good size without
@@ -30,8 +31,8 @@ type Config struct {
 
 	// Fault is asked at each call with the method's name and the id of the guest
 	// or image: before the effect as "Start", after it as "Start/after". The call
-	// ends with the error that it returns.
-	Fault func(op, id string) error
+	// ends with the error that it returns. It may block until ctx ends.
+	Fault func(ctx context.Context, op, id string) error
 	// Delay says how long a call takes on Clock.
 	Delay func(op, id string) time.Duration
 }
@@ -39,12 +40,10 @@ type Config struct {
 // Hypervisor is the fake. It is a driver.Hypervisor, Suspender and Watcher.
 type Hypervisor struct {
 	host   driver.Host
-	clock  clock.Clock
+	points *inject.Points
 	events driver.Broadcaster
 
 	mu     sync.RWMutex
-	fault  func(op, id string) error
-	delay  func(op, id string) time.Duration
 	images map[string]*storedImage
 	guests map[string]*guest
 }
@@ -58,14 +57,9 @@ var (
 // New returns an empty host.
 func New(cfg Config) *Hypervisor {
 	h := &Hypervisor{
-		clock:  cfg.Clock,
-		fault:  cfg.Fault,
-		delay:  cfg.Delay,
+		points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay),
 		images: map[string]*storedImage{},
 		guests: map[string]*guest{},
-	}
-	if h.clock == nil {
-		h.clock = clock.System{}
 	}
 	h.host = driver.Host{
 		Name: cfg.Name, Type: "fake", Version: 1_000_000, VirtType: "fake", Arch: "x86_64",
@@ -90,22 +84,14 @@ func New(cfg Config) *Hypervisor {
 }
 
 // SetFault replaces Config.Fault; nil ends all faults.
-func (h *Hypervisor) SetFault(f func(op, id string) error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fault = f
-}
+func (h *Hypervisor) SetFault(f func(ctx context.Context, op, id string) error) { h.points.SetFault(f) }
 
 // SetDelay replaces Config.Delay; nil ends all delays.
-func (h *Hypervisor) SetDelay(f func(op, id string) time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.delay = f
-}
+func (h *Hypervisor) SetDelay(f func(op, id string) time.Duration) { h.points.SetDelay(f) }
 
 // Host describes the host.
 func (h *Hypervisor) Host(ctx context.Context) (driver.Host, error) {
-	if err := h.enter(ctx, "Host", ""); err != nil {
+	if err := h.points.Before(ctx, "Host", ""); err != nil {
 		return driver.Host{}, err
 	}
 	return h.host, nil
@@ -120,41 +106,7 @@ func (h *Hypervisor) Close() error {
 	return nil
 }
 
-// enter begins a call: the delay, then the fault before the effect.
-func (h *Hypervisor) enter(ctx context.Context, op, id string) error {
-	h.mu.RLock()
-	fault, delay := h.fault, h.delay
-	h.mu.RUnlock()
-	if delay != nil {
-		if err := clock.Sleep(ctx, h.clock, delay(op, id)); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if fault != nil {
-		return fault(op, id)
-	}
-	return nil
-}
-
-// change runs do, which may change guests and images, between the two faults.
+// change is a call that changes guests or images.
 func (h *Hypervisor) change(ctx context.Context, op, id string, do func() error) error {
-	if err := h.enter(ctx, op, id); err != nil {
-		return err
-	}
-	return h.apply(op, id, do)
-}
-
-// apply is change without the beginning of a call.
-func (h *Hypervisor) apply(op, id string, do func() error) error {
-	h.mu.Lock()
-	err := do()
-	fault := h.fault
-	h.mu.Unlock()
-	if err == nil && fault != nil {
-		return fault(op+"/after", id)
-	}
-	return err
+	return h.points.Call(ctx, op, id, &h.mu, do)
 }

@@ -37,7 +37,7 @@ func TestFaultBeforeAndAfterTheEffect(t *testing.T) {
 		op   string
 		want driver.Power
 	}{{"Stop", driver.Running}, {"Stop/after", driver.Shutdown}} {
-		h.SetFault(func(op, id string) error {
+		h.SetFault(func(_ context.Context, op, id string) error {
 			if op == tt.op && id == "g1" {
 				return boom
 			}

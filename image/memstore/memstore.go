@@ -8,9 +8,12 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/blockio"
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/inject"
 )
 
 // Config of New. The zero value is a store without limit or fault.
@@ -18,15 +21,21 @@ type Config struct {
 	// MaxBytes is how much all images together may take: 0 means no limit. Beyond
 	// it Put answers driver.Exhausted, as a full disk does.
 	MaxBytes int64
-	// Fault, if not nil, is asked before each operation ("Put", "Open",
-	// "Delete"); an error from it is the operation's.
-	Fault func(op, id string) error
+	// Fault is asked at each operation with the method's name and the image's id:
+	// before the effect as "Put", after it as "Put/after". The operation ends with the
+	// error that it returns. It may block until ctx ends.
+	Fault func(ctx context.Context, op, id string) error
+	// Delay says how long an operation takes on Clock.
+	Delay func(op, id string) time.Duration
+	Clock clock.Clock // the machine's if nil
 }
 
 // Store is a driver.Store in memory.
 type Store struct {
-	mu     sync.Mutex
 	cfg    Config
+	points *inject.Points
+
+	mu     sync.Mutex
 	images map[string][]byte
 	bytes  int64
 }
@@ -34,14 +43,17 @@ type Store struct {
 var _ driver.Store = (*Store)(nil)
 
 // New returns an empty store.
-func New(cfg Config) *Store { return &Store{cfg: cfg, images: map[string][]byte{}} }
-
-// SetFault replaces Config.Fault; nil means no fault.
-func (s *Store) SetFault(f func(op, id string) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cfg.Fault = f
+func New(cfg Config) *Store {
+	return &Store{
+		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay), images: map[string][]byte{},
+	}
 }
+
+// SetFault replaces Config.Fault; nil ends all faults.
+func (s *Store) SetFault(f func(ctx context.Context, op, id string) error) { s.points.SetFault(f) }
+
+// SetDelay replaces Config.Delay; nil ends all delays.
+func (s *Store) SetDelay(f func(op, id string) time.Duration) { s.points.SetDelay(f) }
 
 // Name is "memory".
 func (s *Store) Name() string { return "memory" }
@@ -49,19 +61,9 @@ func (s *Store) Name() string { return "memory" }
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
-func (s *Store) fault(op, id string) error {
-	s.mu.Lock()
-	f := s.cfg.Fault
-	s.mu.Unlock()
-	if f == nil {
-		return nil
-	}
-	return f(op, id)
-}
-
 // Put keeps content under id.
 func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, error) {
-	if err := s.fault("Put", id); err != nil {
+	if err := s.points.Before(ctx, "Put", id); err != nil {
 		return 0, err
 	}
 	var room int64 = 1 << 62
@@ -82,19 +84,19 @@ func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, e
 		return 0, err
 	}
 	n := int64(len(data))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.images[id]; ok {
-		return 0, driver.Errorf(driver.Conflict, "image %s is stored already", id)
-	}
-	s.images[id] = slices.Clip(data)
-	s.bytes += n
-	return n, nil
+	return n, s.points.Effect(ctx, "Put", id, &s.mu, func() error {
+		if _, ok := s.images[id]; ok {
+			return driver.Errorf(driver.Conflict, "image %s is stored already", id)
+		}
+		s.images[id] = slices.Clip(data)
+		s.bytes += n
+		return nil
+	})
 }
 
 // Open returns the content of an image.
-func (s *Store) Open(_ context.Context, id string) (driver.Content, error) {
-	if err := s.fault("Open", id); err != nil {
+func (s *Store) Open(ctx context.Context, id string) (driver.Content, error) {
+	if err := s.points.Before(ctx, "Open", id); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -107,15 +109,12 @@ func (s *Store) Open(_ context.Context, id string) (driver.Content, error) {
 }
 
 // Delete removes an image.
-func (s *Store) Delete(_ context.Context, id string) error {
-	if err := s.fault("Delete", id); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bytes -= int64(len(s.images[id]))
-	delete(s.images, id)
-	return nil
+func (s *Store) Delete(ctx context.Context, id string) error {
+	return s.points.Call(ctx, "Delete", id, &s.mu, func() error {
+		s.bytes -= int64(len(s.images[id]))
+		delete(s.images, id)
+		return nil
+	})
 }
 
 // List names the images.

@@ -2,6 +2,7 @@ package memstore_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,7 @@ func TestFullStore(t *testing.T) {
 
 func TestFault(t *testing.T) {
 	s := memstore.New(memstore.Config{})
-	s.SetFault(func(op, id string) error {
+	s.SetFault(func(_ context.Context, op, id string) error {
 		if op == "Put" {
 			return driver.Errorf(driver.Unavailable, "the store is away")
 		}

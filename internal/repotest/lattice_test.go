@@ -43,7 +43,7 @@ var lattice = []struct {
 	{"cloudtest", []string{".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes"},
 	{"examples/...", []string{".", "*", "*/...", "internal/httpapi"}, "programs"},
 	{"*/...", []string{
-		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect",
+		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect", "internal/inject",
 		"internal/qemuimg", "internal/unixsock",
 	}, "a driver knows its contract: no store, no service, no other driver"},
 }

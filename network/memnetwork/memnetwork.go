@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/inject"
 	"github.com/welkin-cloud/cloud/network/driver"
 )
 
@@ -23,8 +24,9 @@ type Config struct {
 
 	// Fault is asked at each call with the method's name and the id of the network,
 	// port or router: before the effect as "EnsurePort", after it as
-	// "EnsurePort/after". The call ends with the error that it returns.
-	Fault func(op, id string) error
+	// "EnsurePort/after". The call ends with the error that it returns. It may block
+	// until ctx ends.
+	Fault func(ctx context.Context, op, id string) error
 	// Delay says how long a call takes on Clock.
 	Delay func(op, id string) time.Duration
 }
@@ -32,12 +34,10 @@ type Config struct {
 // Mechanism is the fake. It is a driver.Mechanism. Closing it is what the end of a
 // process is to a real one: it may be used again.
 type Mechanism struct {
-	host  driver.Host
-	clock clock.Clock
+	host   driver.Host
+	points *inject.Points
 
 	mu       sync.RWMutex
-	fault    func(op, id string) error
-	delay    func(op, id string) time.Duration
 	networks map[string]driver.Network
 	ports    map[string]driver.Port
 	routers  map[string]driver.Router
@@ -55,12 +55,9 @@ func New(cfg Config) *Mechanism {
 	if cfg.Physical == nil {
 		cfg.Physical = []string{"physnet1"}
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = clock.System{}
-	}
 	return &Mechanism{
-		host:  driver.Host{Name: cfg.Name, Type: "fake", Physical: slices.Sorted(slices.Values(cfg.Physical))},
-		clock: cfg.Clock, fault: cfg.Fault, delay: cfg.Delay,
+		host:     driver.Host{Name: cfg.Name, Type: "fake", Physical: slices.Sorted(slices.Values(cfg.Physical))},
+		points:   inject.New(cfg.Clock, cfg.Fault, cfg.Delay),
 		networks: make(map[string]driver.Network),
 		ports:    make(map[string]driver.Port),
 		routers:  make(map[string]driver.Router),
@@ -69,24 +66,16 @@ func New(cfg Config) *Mechanism {
 }
 
 // SetFault replaces Config.Fault; nil ends all faults.
-func (m *Mechanism) SetFault(f func(op, id string) error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fault = f
-}
+func (m *Mechanism) SetFault(f func(ctx context.Context, op, id string) error) { m.points.SetFault(f) }
 
 // SetDelay replaces Config.Delay; nil ends all delays.
-func (m *Mechanism) SetDelay(f func(op, id string) time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.delay = f
-}
+func (m *Mechanism) SetDelay(f func(op, id string) time.Duration) { m.points.SetDelay(f) }
 
 // FailTimes returns a fault for the next n calls of op, on whatever id: negative n
 // for all.
-func FailTimes(op string, n int, err error) func(op, id string) error {
+func FailTimes(op string, n int, err error) func(ctx context.Context, op, id string) error {
 	var mu sync.Mutex
-	return func(called, _ string) error {
+	return func(_ context.Context, called, _ string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if called != op || n == 0 {
@@ -97,42 +86,14 @@ func FailTimes(op string, n int, err error) func(op, id string) error {
 	}
 }
 
-// enter waits and fails as configured.
-func (m *Mechanism) enter(ctx context.Context, op, id string) error {
-	m.mu.RLock()
-	fault, delay := m.fault, m.delay
-	m.mu.RUnlock()
-	if delay != nil {
-		if err := clock.Sleep(ctx, m.clock, delay(op, id)); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if fault != nil {
-		return fault(op, id)
-	}
-	return nil
-}
-
-// change runs do, which may change what is held, between the two faults.
+// change is a call that changes what is held.
 func (m *Mechanism) change(ctx context.Context, op, id string, do func() error) error {
-	if err := m.enter(ctx, op, id); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	err, fault := do(), m.fault
-	m.mu.Unlock()
-	if err != nil || fault == nil {
-		return err
-	}
-	return fault(op+"/after", id)
+	return m.points.Call(ctx, op, id, &m.mu, do)
 }
 
 // Host describes the host.
 func (m *Mechanism) Host(ctx context.Context) (driver.Host, error) {
-	return m.host, m.enter(ctx, "Host", "")
+	return m.host, m.points.Before(ctx, "Host", "")
 }
 
 // EnsureNetwork keeps the network.
@@ -243,7 +204,7 @@ func (m *Mechanism) RemoveRouter(ctx context.Context, id string) error {
 
 // Inventory lists what is held.
 func (m *Mechanism) Inventory(ctx context.Context) (driver.Inventory, error) {
-	if err := m.enter(ctx, "Inventory", ""); err != nil {
+	if err := m.points.Before(ctx, "Inventory", ""); err != nil {
 		return driver.Inventory{}, err
 	}
 	m.mu.RLock()

@@ -49,7 +49,7 @@ func TestFaults(t *testing.T) {
 	require.True(t, there, "the fault came after the effect")
 	require.Equal(t, "n", held.NetworkID)
 
-	m.SetFault(func(_, id string) error {
+	m.SetFault(func(_ context.Context, _, id string) error {
 		if id == "r" {
 			return broken
 		}

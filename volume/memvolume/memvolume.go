@@ -13,8 +13,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/welkin-cloud/cloud/internal/blockio"
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/inject"
 	"github.com/welkin-cloud/cloud/internal/inspect"
 	"github.com/welkin-cloud/cloud/volume/driver"
 )
@@ -23,15 +26,21 @@ import (
 type Config struct {
 	Name        string // default "memory"
 	CapacityGiB int    // of all volumes together; default 1,000,000
-	// Fault, if not nil, is asked before each operation ("Create", "Connect", …)
-	// with the id that it is about; an error from it is the operation's.
-	Fault func(op, id string) error
+	// Fault is asked at each operation with the method's name and the id that it is
+	// about: before the effect as "Create", after it as "Create/after". The operation
+	// ends with the error that it returns. It may block until ctx ends.
+	Fault func(ctx context.Context, op, id string) error
+	// Delay says how long an operation takes on Clock.
+	Delay func(op, id string) time.Duration
+	Clock clock.Clock // the machine's if nil
 }
 
 // Backend is a driver.Backend in memory.
 type Backend struct {
+	cfg    Config
+	points *inject.Points
+
 	mu        sync.Mutex
-	cfg       Config
 	volumes   map[string]*disk
 	snapshots map[string]*snapshot
 	connected map[string]map[string]bool // volume to hosts
@@ -59,17 +68,16 @@ func New(cfg Config) *Backend {
 		cfg.CapacityGiB = 1_000_000
 	}
 	return &Backend{
-		cfg: cfg, volumes: map[string]*disk{}, snapshots: map[string]*snapshot{},
+		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay), volumes: map[string]*disk{}, snapshots: map[string]*snapshot{},
 		connected: map[string]map[string]bool{},
 	}
 }
 
-// SetFault replaces Config.Fault; nil means no fault.
-func (b *Backend) SetFault(f func(op, id string) error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.cfg.Fault = f
-}
+// SetFault replaces Config.Fault; nil ends all faults.
+func (b *Backend) SetFault(f func(ctx context.Context, op, id string) error) { b.points.SetFault(f) }
+
+// SetDelay replaces Config.Delay; nil ends all delays.
+func (b *Backend) SetDelay(f func(op, id string) time.Duration) { b.points.SetDelay(f) }
 
 // Connected lists the hosts that a volume is connected to, sorted.
 func (b *Backend) Connected(id string) []string {
@@ -78,17 +86,9 @@ func (b *Backend) Connected(id string) []string {
 	return slices.Sorted(maps.Keys(b.connected[id]))
 }
 
-// enter asks for a fault and takes the lock; the caller unlocks unless it fails.
-func (b *Backend) enter(op, id string) error {
-	b.mu.Lock()
-	if f := b.cfg.Fault; f != nil {
-		b.mu.Unlock()
-		if err := f(op, id); err != nil {
-			return err
-		}
-		b.mu.Lock()
-	}
-	return nil
+// change is an operation that changes what is stored.
+func (b *Backend) change(ctx context.Context, op, id string, do func() error) error {
+	return b.points.Call(ctx, op, id, &b.mu, do)
 }
 
 // Info describes the backend.
@@ -130,38 +130,32 @@ func (b *Backend) add(id string, gib int, data []byte) error {
 }
 
 // Create makes an empty volume.
-func (b *Backend) Create(_ context.Context, id string, gib int) error {
-	if err := b.enter("Create", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	return b.add(id, gib, nil)
+func (b *Backend) Create(ctx context.Context, id string, gib int) error {
+	return b.change(ctx, "Create", id, func() error {
+		return b.add(id, gib, nil)
+	})
 }
 
 // Clone copies a volume.
-func (b *Backend) Clone(_ context.Context, id string, gib int, sourceID string) error {
-	if err := b.enter("Clone", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	src, ok := b.volumes[sourceID]
-	if !ok {
-		return driver.Errorf(driver.NotFound, "volume %s is not stored", sourceID)
-	}
-	return b.derive(id, gib, src)
+func (b *Backend) Clone(ctx context.Context, id string, gib int, sourceID string) error {
+	return b.change(ctx, "Clone", id, func() error {
+		src, ok := b.volumes[sourceID]
+		if !ok {
+			return driver.Errorf(driver.NotFound, "volume %s is not stored", sourceID)
+		}
+		return b.derive(id, gib, src)
+	})
 }
 
 // Restore copies a snapshot.
-func (b *Backend) Restore(_ context.Context, id string, gib int, snapshotID string) error {
-	if err := b.enter("Restore", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	src, ok := b.snapshots[snapshotID]
-	if !ok {
-		return driver.Errorf(driver.NotFound, "snapshot %s is not stored", snapshotID)
-	}
-	return b.derive(id, gib, &src.disk)
+func (b *Backend) Restore(ctx context.Context, id string, gib int, snapshotID string) error {
+	return b.change(ctx, "Restore", id, func() error {
+		src, ok := b.snapshots[snapshotID]
+		if !ok {
+			return driver.Errorf(driver.NotFound, "snapshot %s is not stored", snapshotID)
+		}
+		return b.derive(id, gib, &src.disk)
+	})
 }
 
 func (b *Backend) derive(id string, gib int, src *disk) error {
@@ -188,11 +182,7 @@ func (b *Backend) Import(ctx context.Context, id string, gib int, format string,
 	if format != "raw" {
 		data = nil
 	}
-	if err := b.enter("Import", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	return b.add(id, gib, data)
+	return b.change(ctx, "Import", id, func() error { return b.add(id, gib, data) })
 }
 
 // readAll reads content up to limit bytes. It returns how long it was, and the data
@@ -213,10 +203,11 @@ func readAll(ctx context.Context, content io.Reader, limit int64) (data []byte, 
 }
 
 // Export reads a volume: raw, or as an empty qcow2 of its size.
-func (b *Backend) Export(_ context.Context, id, format string) (io.ReadCloser, error) {
-	if err := b.enter("Export", id); err != nil {
+func (b *Backend) Export(ctx context.Context, id, format string) (io.ReadCloser, error) {
+	if err := b.points.Before(ctx, "Export", id); err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
 	defer b.mu.Unlock()
 	d, ok := b.volumes[id]
 	if !ok {
@@ -266,9 +257,10 @@ func emptyQcow2(size int64) []byte {
 
 // Overwrite replaces content from the start.
 func (b *Backend) Overwrite(ctx context.Context, id string, content io.Reader) error {
-	if err := b.enter("Overwrite", id); err != nil {
+	if err := b.points.Before(ctx, "Overwrite", id); err != nil {
 		return err
 	}
+	b.mu.Lock()
 	d, ok := b.volumes[id]
 	b.mu.Unlock()
 	if !ok {
@@ -278,14 +270,14 @@ func (b *Backend) Overwrite(ctx context.Context, id string, content io.Reader) e
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if int64(len(d.data)) > n {
-		data = append(data, make([]byte, n-int64(len(data)))...)
-		data = append(data, d.data[n:]...)
-	}
-	d.data = data
-	return nil
+	return b.points.Effect(ctx, "Overwrite", id, &b.mu, func() error {
+		if int64(len(d.data)) > n {
+			data = append(data, make([]byte, n-int64(len(data)))...)
+			data = append(data, d.data[n:]...)
+		}
+		d.data = data
+		return nil
+	})
 }
 
 // padded reads as data followed by zeros.
@@ -300,90 +292,82 @@ func (d padded) ReadAt(p []byte, at int64) (int, error) {
 }
 
 // Extend grows a volume.
-func (b *Backend) Extend(_ context.Context, id string, gib int) error {
-	if err := b.enter("Extend", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	d, ok := b.volumes[id]
-	switch {
-	case !ok:
-		return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
-	case gib < d.gib:
-		return driver.Errorf(driver.Invalid, "a volume cannot shrink")
-	case b.used()+gib-d.gib > b.cfg.CapacityGiB:
-		return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
-	}
-	d.gib = gib
-	return nil
+func (b *Backend) Extend(ctx context.Context, id string, gib int) error {
+	return b.change(ctx, "Extend", id, func() error {
+		d, ok := b.volumes[id]
+		switch {
+		case !ok:
+			return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+		case gib < d.gib:
+			return driver.Errorf(driver.Invalid, "a volume cannot shrink")
+		case b.used()+gib-d.gib > b.cfg.CapacityGiB:
+			return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
+		}
+		d.gib = gib
+		return nil
+	})
 }
 
 // Delete removes a volume.
-func (b *Backend) Delete(_ context.Context, id string) error {
-	if err := b.enter("Delete", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	for _, s := range b.snapshots {
-		if s.volumeID == id {
-			return driver.Errorf(driver.Conflict, "volume %s has snapshots", id)
+func (b *Backend) Delete(ctx context.Context, id string) error {
+	return b.change(ctx, "Delete", id, func() error {
+		for _, s := range b.snapshots {
+			if s.volumeID == id {
+				return driver.Errorf(driver.Conflict, "volume %s has snapshots", id)
+			}
 		}
-	}
-	delete(b.volumes, id)
-	delete(b.connected, id)
-	return nil
+		delete(b.volumes, id)
+		delete(b.connected, id)
+		return nil
+	})
 }
 
 // Snapshot keeps the content of a volume.
-func (b *Backend) Snapshot(_ context.Context, volumeID, snapshotID string) error {
-	if err := b.enter("Snapshot", snapshotID); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	d, ok := b.volumes[volumeID]
-	if !ok {
-		return driver.Errorf(driver.NotFound, "volume %s is not stored", volumeID)
-	}
-	if _, ok := b.snapshots[snapshotID]; !ok {
-		b.snapshots[snapshotID] = &snapshot{disk{d.gib, d.data}, volumeID}
-	}
-	return nil
+func (b *Backend) Snapshot(ctx context.Context, volumeID, snapshotID string) error {
+	return b.change(ctx, "Snapshot", snapshotID, func() error {
+		d, ok := b.volumes[volumeID]
+		if !ok {
+			return driver.Errorf(driver.NotFound, "volume %s is not stored", volumeID)
+		}
+		if _, ok := b.snapshots[snapshotID]; !ok {
+			b.snapshots[snapshotID] = &snapshot{disk{d.gib, d.data}, volumeID}
+		}
+		return nil
+	})
 }
 
 // DeleteSnapshot removes a snapshot.
-func (b *Backend) DeleteSnapshot(_ context.Context, id string) error {
-	if err := b.enter("DeleteSnapshot", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	delete(b.snapshots, id)
-	return nil
+func (b *Backend) DeleteSnapshot(ctx context.Context, id string) error {
+	return b.change(ctx, "DeleteSnapshot", id, func() error {
+		delete(b.snapshots, id)
+		return nil
+	})
 }
 
 // Connect readies a volume for a host.
-func (b *Backend) Connect(_ context.Context, id, host string) (driver.Connection, error) {
-	if err := b.enter("Connect", id); err != nil {
+func (b *Backend) Connect(ctx context.Context, id, host string) (driver.Connection, error) {
+	err := b.change(ctx, "Connect", id, func() error {
+		if _, ok := b.volumes[id]; !ok {
+			return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
+		}
+		if b.connected[id] == nil {
+			b.connected[id] = map[string]bool{}
+		}
+		b.connected[id][host] = true
+		return nil
+	})
+	if err != nil {
 		return driver.Connection{}, err
 	}
-	defer b.mu.Unlock()
-	if _, ok := b.volumes[id]; !ok {
-		return driver.Connection{}, driver.Errorf(driver.NotFound, "volume %s is not stored", id)
-	}
-	if b.connected[id] == nil {
-		b.connected[id] = map[string]bool{}
-	}
-	b.connected[id][host] = true
 	return driver.Connection{Type: "file", Path: "/memory/" + id, Format: "raw"}, nil
 }
 
 // Disconnect ends the use of a volume on a host.
-func (b *Backend) Disconnect(_ context.Context, id, host string) error {
-	if err := b.enter("Disconnect", id); err != nil {
-		return err
-	}
-	defer b.mu.Unlock()
-	delete(b.connected[id], host)
-	return nil
+func (b *Backend) Disconnect(ctx context.Context, id, host string) error {
+	return b.change(ctx, "Disconnect", id, func() error {
+		delete(b.connected[id], host)
+		return nil
+	})
 }
 
 // Volumes lists the volumes by id.

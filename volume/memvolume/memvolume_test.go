@@ -1,6 +1,7 @@
 package memvolume_test
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -22,7 +23,9 @@ func TestConformance(t *testing.T) {
 
 func TestFault(t *testing.T) {
 	b := memvolume.New(memvolume.Config{})
-	b.SetFault(func(op, id string) error { return driver.Errorf(driver.Unavailable, "%s of %s fails", op, id) })
+	b.SetFault(func(_ context.Context, op, id string) error {
+		return driver.Errorf(driver.Unavailable, "%s of %s fails", op, id)
+	})
 	require.ErrorIs(t, b.Create(t.Context(), "a", 1), driver.Unavailable)
 	b.SetFault(nil)
 	require.NoError(t, b.Create(t.Context(), "a", 1))
