@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 )
@@ -51,10 +52,7 @@ func (b *batch) end(err error) {
 func (db *DB) enqueue(next *Snapshot, set ChangeSet) *batch {
 	if db.pending == nil {
 		db.pending = &batch{base: next.revision - 1, done: make(chan struct{})}
-		select {
-		case db.work <- struct{}{}:
-		default:
-		}
+		db.tellCommitter()
 	}
 	b := db.pending
 	b.sets = append(b.sets, set)
@@ -62,31 +60,66 @@ func (db *DB) enqueue(next *Snapshot, set ChangeSet) *batch {
 	return b
 }
 
+// tellCommitter says that there is work. The caller holds mu, and the DB is open.
+func (db *DB) tellCommitter() {
+	select {
+	case db.work <- struct{}{}:
+	default:
+	}
+}
+
+// duty is what the committer does next.
+type duty struct {
+	batch *batch       // to be stored; nil if there is none
+	news  bool         // others have committed
+	syncs []chan error // to be told when the DB is current
+}
+
 // commitPending is the committer: it gives the engine all that has gathered while
-// its last call ran, until the DB is closed and nothing is left.
+// its last call ran, and adopts what others have committed, until the DB is closed
+// and nothing is left. It alone moves the durable state, so nothing is adopted while
+// a commit of this DB is on its way.
 func (db *DB) commitPending(ctx context.Context) {
 	defer close(db.stopped)
 	for range db.work {
-		for b := db.takePending(); b != nil; b = db.takePending() {
-			err := db.engine.Commit(ctx, b.base, b.sets)
-			switch {
-			case err == nil:
-				db.succeed(b)
-			case errors.Is(err, ErrStale):
-				db.catchUp(ctx, b)
-			default:
-				db.fail(b, unavailable(err), nil)
+		for d, some := db.nextDuty(); some; d, some = db.nextDuty() {
+			err := db.perform(ctx, d)
+			for _, done := range d.syncs {
+				done <- err // has room for it
 			}
 		}
 	}
 }
 
-func (db *DB) takePending() *batch {
+func (db *DB) nextDuty() (d duty, some bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	b := db.pending
-	db.pending = nil
-	return b
+	d = duty{db.pending, db.newest > db.durable.Load().revision, db.syncs}
+	db.pending, db.newest, db.syncs = nil, 0, nil
+	return d, d.batch != nil || d.news || d.syncs != nil
+}
+
+// perform does a duty. Without an error the DB then has all that was stored when
+// perform began.
+func (db *DB) perform(ctx context.Context, d duty) error {
+	if d.batch == nil {
+		return db.catchUp(ctx, nil, nil)
+	}
+	var err error = ErrStale
+	if !d.news {
+		err = db.engine.Commit(ctx, d.batch.base, d.batch.sets)
+	}
+	switch _, follows := db.engine.(Follower); {
+	case err == nil:
+		db.succeed(d.batch)
+		return nil
+	case errors.Is(err, ErrStale):
+		return db.catchUp(ctx, d.batch, errRerun)
+	case follows: // it may be stored all the same, and others build on it
+		return db.catchUp(ctx, d.batch, unavailable(err))
+	}
+	db.fail(d.batch, unavailable(err), nil)
+	return err
 }
 
 func (db *DB) succeed(b *batch) {
@@ -97,8 +130,9 @@ func (db *DB) succeed(b *batch) {
 	b.end(nil)
 }
 
-// fail gives err to all commits that are not durable and falls back to the newest
-// durable state, on which adopt may build.
+// fail gives err to all commits that are not durable, those of b and those that
+// wait behind it, and falls back to the newest durable state, on which adopt may
+// build.
 func (db *DB) fail(b *batch, err error, adopt func()) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -109,40 +143,53 @@ func (db *DB) fail(b *batch, err error, adopt func()) {
 		adopt()
 		db.wakeWatchers()
 	}
-	b.end(err)
+	if b != nil {
+		b.end(err)
+	}
 	if db.pending != nil {
 		db.pending.end(err)
 		db.pending = nil
 	}
 }
 
-// catchUp takes in what another controller has committed; then the transactions
-// of the batch run again.
-func (db *DB) catchUp(ctx context.Context, b *batch) {
-	sets, err := db.engine.Since(ctx, db.durable.Load().revision)
-	if errors.Is(err, ErrCompacted) {
-		db.reload(ctx, b)
-		return
+// catchUp takes in what is stored and not known here. If b is not nil, it was not
+// acknowledged and ends with err; otherwise what waits to be stored runs again if
+// there was anything to take in.
+func (db *DB) catchUp(ctx context.Context, b *batch, err error) error {
+	adopt, failed := db.missing(ctx)
+	switch {
+	case b == nil && adopt != nil:
+		db.fail(nil, errRerun, adopt)
+	case b != nil && failed != nil && err == errRerun:
+		db.fail(b, unavailable(failed), nil)
+	case b != nil:
+		db.fail(b, err, adopt)
 	}
-	var records []*record
-	if err == nil {
-		records, err = db.decode(sets)
+	if failed != nil {
+		return fault.New(fault.Unavailable, "the newest state could not be read").Because(failed)
 	}
-	if err != nil {
-		db.fail(b, unavailable(err), nil)
-		return
-	}
-	db.fail(b, errRerun, func() { db.adopt(records) })
+	return nil
 }
 
-// reload reads the whole state again; watchers have to as well.
-func (db *DB) reload(ctx context.Context, b *batch) {
-	s, err := db.load(ctx)
-	if err != nil {
-		db.fail(b, unavailable(err), nil)
-		return
+// missing reads what is stored and not known here, and returns how to take it in;
+// nil if nothing is missing. adopt's caller holds mu.
+func (db *DB) missing(ctx context.Context) (adopt func(), err error) {
+	sets, err := db.engine.Since(ctx, db.durable.Load().revision)
+	if errors.Is(err, ErrCompacted) { // watchers will have to read anew as well
+		s, err := db.load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return func() { db.start(s) }, nil
 	}
-	db.fail(b, errRerun, func() { db.start(s) })
+	if err != nil || len(sets) == 0 {
+		return nil, err
+	}
+	records, err := db.decode(sets)
+	if err != nil {
+		return nil, err
+	}
+	return func() { db.adopt(records) }, nil
 }
 
 // decode turns the rows of others' change sets into documents.
@@ -173,23 +220,26 @@ func (db *DB) decode(sets []ChangeSet) ([]*record, error) {
 // adopt applies the commits of others to the durable state. The caller holds mu.
 func (db *DB) adopt(records []*record) {
 	s := db.durable.Load()
+	next := &Snapshot{revision: s.revision, tables: slices.Clone(s.tables)}
+	cloned := make([]bool, len(next.tables))
 	for _, r := range records {
-		next := &Snapshot{revision: r.Revision, tables: append([]*table(nil), s.tables...)}
-		for i, c := range r.Changes {
-			t := next.tables[r.tables[i]].clone()
-			next.tables[r.tables[i]] = t
-			r.Changes[i].Old = t.get(c.Key)
+		for i := range r.Changes {
+			c, table := &r.Changes[i], r.tables[i]
+			if !cloned[table] {
+				next.tables[table], cloned[table] = next.tables[table].clone(), true
+			}
+			c.Old = next.tables[table].get(c.Key)
 			if c.New == nil {
-				t.remove(c.Key)
+				next.tables[table].remove(c.Key)
 			} else {
-				t.put(c.Key, c.New)
+				next.tables[table].put(c.Key, c.New)
 			}
 		}
 		db.history.add(r)
-		s = next
+		next.revision = r.Revision
 	}
-	db.head.Store(s)
-	db.durable.Store(s)
+	db.head.Store(next)
+	db.durable.Store(next)
 }
 
 func unavailable(err error) error {

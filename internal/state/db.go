@@ -29,12 +29,15 @@ type DB struct {
 	mu      sync.Mutex // guards what follows, and changes of durable and head
 	history history
 	pending *batch        // commits that wait for the committer
+	newest  uint64        // revision that the engine is known to have
+	syncs   []chan error  // who waits for the newest state
 	wake    chan struct{} // closed when durable has moved; nil if nobody waits
 	closed  bool
 
-	work    chan struct{} // tells the committer of a pending batch
-	stopped chan struct{} // closed when the committer has ended
-	stop    context.CancelFunc
+	work     chan struct{} // tells the committer that there is something to do
+	stopped  chan struct{} // closed when the committer has ended
+	stop     context.CancelFunc
+	unfollow func() // ends the following of other controllers; nil without
 }
 
 // New returns a closed DB over engine; nil keeps the state in memory only.
@@ -80,6 +83,9 @@ func (db *DB) Open(ctx context.Context) error {
 		life, stop := context.WithCancel(context.WithoutCancel(ctx))
 		db.work, db.stopped, db.stop = make(chan struct{}, 1), make(chan struct{}), stop
 		go db.commitPending(life)
+		if f, ok := db.engine.(Follower); ok {
+			db.follow(life, f, s.revision)
+		}
 	}
 	return nil
 }
@@ -104,6 +110,9 @@ func (db *DB) Close() error {
 		close(db.work)
 	}
 	db.mu.Unlock()
+	if db.unfollow != nil {
+		db.unfollow()
+	}
 	if db.work != nil {
 		<-db.stopped
 		db.stop()

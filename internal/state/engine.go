@@ -29,7 +29,8 @@ type ChangeSet struct {
 //     controller has committed. The DB then calls Since and tries again.
 //   - An engine that only one process may use must refuse a second one in its
 //     constructor with fault.Conflict and a message that says who holds it.
-//   - Methods are not called concurrently with Commit, except Since.
+//   - Methods are not called concurrently with Commit, except Since and those of
+//     [Follower].
 type Engine interface {
 	// Load calls row for each stored document, in any order, from one snapshot,
 	// and returns the revision of that snapshot (0 if nothing was ever stored).
@@ -42,4 +43,16 @@ type Engine interface {
 	Since(ctx context.Context, revision uint64) ([]ChangeSet, error)
 	// Close releases the engine. Later calls fail with fault.Unavailable.
 	Close() error
+}
+
+// Follower is an Engine that several controllers may use at once, and that tells
+// them of each other's commits. The DB above it then adopts those as they come, not
+// only when a commit of its own is refused. On PostgreSQL, Await is a LISTEN and a
+// SELECT of the newest revision after each notification.
+type Follower interface {
+	Engine
+	// Await blocks until the stored revision is newer than revision, by whomever,
+	// and returns it. It mends lost connections itself: it fails only when ctx ends
+	// or the engine is closed. It is called concurrently with all other methods.
+	Await(ctx context.Context, revision uint64) (newest uint64, err error)
 }

@@ -73,7 +73,7 @@ const watchChunk = 128
 func (db *DB) Watch(ctx context.Context, from uint64) iter.Seq2[Commit, error] {
 	return func(yield func(Commit, error) bool) {
 		for ctx.Err() == nil {
-			records, wake, err := db.follow(from)
+			records, wake, err := db.since(from)
 			if err != nil {
 				yield(Commit{}, err)
 				return
@@ -95,9 +95,9 @@ func (db *DB) Watch(ctx context.Context, from uint64) iter.Seq2[Commit, error] {
 	}
 }
 
-// follow returns the durable commits after from, or a channel that is closed when
+// since returns the durable commits after from, or a channel that is closed when
 // there is something new.
-func (db *DB) follow(from uint64) ([]*record, <-chan struct{}, error) {
+func (db *DB) since(from uint64) ([]*record, <-chan struct{}, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	durable := db.durable.Load()

@@ -20,7 +20,7 @@ type Harness struct {
 	// Open opens an engine on the store. What an engine that was closed before has
 	// committed must be there.
 	Open func() (state.Engine, error)
-	// Shared says that several engines may be open at once.
+	// Shared says that several engines may be open at once: each is a state.Follower.
 	Shared bool
 	// Retained is how many revisions Since promises to go back.
 	Retained int
@@ -47,10 +47,12 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Since refuses what is compacted", testCompacted},
 		{"Since works while others commit", testSinceMeanwhile},
 		{"an engine is alone on its store, or all see the same", testSecond},
+		{"a shared engine tells of others' commits", testAwait},
 		{"a closed engine is unavailable", testClosed},
 		{"keys and text may hold any characters", testCharacters},
 		{"large documents and large commits are kept", testLarge},
 		{"a DB on the engine finds its state again", testDB},
+		{"a DB on a shared engine follows others", testFollowingDB},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 	}

@@ -37,6 +37,7 @@ type Store struct {
 	docs     map[location]state.Row
 	sets     []state.ChangeSet // the retained ones, oldest first
 	revision uint64
+	moved    chan struct{} // closed when the revision has moved, or an engine was closed
 }
 
 type location struct{ collection, key string }
@@ -46,11 +47,11 @@ func NewStore(opts Options) *Store {
 	if opts.Retained == 0 {
 		opts.Retained = 1024
 	}
-	return &Store{opts: opts, docs: map[location]state.Row{}}
+	return &Store{opts: opts, docs: map[location]state.Row{}, moved: make(chan struct{})}
 }
 
-// Open returns an engine on the store: fault.Conflict if there is one already and
-// the store is not shared.
+// Open returns an engine on the store, a state.Follower if the store is shared;
+// fault.Conflict if there is one already and it is not.
 func (s *Store) Open() (state.Engine, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,12 +59,44 @@ func (s *Store) Open() (state.Engine, error) {
 		return nil, fault.New(fault.Conflict, "the state in memory is in use by this process")
 	}
 	s.engines++
-	return &engine{store: s}, nil
+	e := &engine{store: s}
+	if s.opts.Shared {
+		return &follower{e}, nil
+	}
+	return e, nil
+}
+
+// tell wakes those who await a revision. The caller holds mu.
+func (s *Store) tell() {
+	close(s.moved)
+	s.moved = make(chan struct{})
 }
 
 type engine struct {
 	store  *Store
 	closed bool // guarded by the store's mu
+}
+
+// follower is an engine on a shared store.
+type follower struct{ *engine }
+
+// Await is not seen by the hooks: it only waits until Since has something to give.
+func (f *follower) Await(ctx context.Context, revision uint64) (newest uint64, err error) {
+	for {
+		var moved chan struct{}
+		err = f.locked(func() error {
+			newest, moved = f.store.revision, f.store.moved
+			return nil
+		})
+		if err != nil || newest > revision {
+			return newest, err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return 0, &fault.Error{Kind: fault.Of(ctx.Err()), Err: ctx.Err()}
+		}
+	}
 }
 
 // Load gives the documents in no particular order.
@@ -101,6 +134,7 @@ func (e *engine) Commit(ctx context.Context, base uint64, sets []state.ChangeSet
 			s.sets = append(s.sets, set)
 			s.revision = set.Revision
 		}
+		s.tell()
 		if extra := len(s.sets) - s.opts.Retained; extra > 0 {
 			s.sets = slices.Delete(s.sets, 0, extra)
 		}
@@ -134,6 +168,7 @@ func (e *engine) Close() error {
 	}
 	e.closed = true
 	e.store.engines--
+	e.store.tell()
 	return nil
 }
 
