@@ -29,11 +29,14 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 		if err := ctx.Err(); err != nil {
 			return &fault.Error{Kind: fault.Of(err), Err: err}
 		}
+		db.pass(ctx)
 		tx, batch, err := db.run(f, try >= aloneAfter)
 		if err == errRerun {
 			continue
 		}
-		if stored := batch.wait(); stored != nil {
+		stored := batch.wait()
+		db.pass(ctx)
+		if stored != nil {
 			// What did not commit read a state that is void now; look again.
 			if stored == errRerun || tx == nil || !tx.commits() {
 				continue
