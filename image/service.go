@@ -45,6 +45,7 @@ type Service struct {
 	members *state.Collection[Member]
 	byProj  *state.Index[Member]
 	byImage *state.Index[Member]
+	uploads uploads
 }
 
 // New returns a service over c, whose state is not open yet.

@@ -25,6 +25,7 @@ import (
 func (s *Service) UploadImage(ctx context.Context, id string, content io.Reader) (Image, error) {
 	const op = "image.UploadImage"
 	upload := s.core.IDs.UUID()
+	defer s.uploads.begin(id)()
 	img, err := s.change(ctx, id, "prepare", func(_ *state.Tx, i *Image) error {
 		if i.Status != Queued {
 			return fault.New(fault.Conflict, "Image %s is in status %s: it takes no data now.", id, i.Status)

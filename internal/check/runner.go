@@ -1,0 +1,146 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// between is the time from one look to the next, if the cloud is at work.
+const between = 100 * time.Millisecond
+
+// rounds is how often is mended: what was mended may show what is to be mended next.
+const rounds = 3
+
+// Runner tries a list of checks.
+type Runner struct {
+	Checks []Check
+	DB     *state.DB
+	Clock  clock.Clock
+	// Active names the resources that sagas work on, in a snapshot.
+	Active func(r state.Reader) iter.Seq[string]
+	// Busy reports whether anything is under way now.
+	Busy func() bool
+}
+
+// Run tries all checks, and mends if that is asked for. The error is ctx's: what else
+// goes wrong is a finding.
+func (r *Runner) Run(ctx context.Context, opts *Options) (Report, error) {
+	report := Report{Checks: len(r.Checks)}
+	found, err := r.confirmed(ctx)
+	for round := 0; err == nil && opts != nil && opts.Mend && round < rounds && mendable(found); round++ {
+		var left []suspicion
+		tried := r.mend(ctx, found)
+		if left, err = r.confirmed(ctx); err != nil {
+			break
+		}
+		report.Findings = append(report.Findings, gone(tried, left)...)
+		found = keepRemedies(left, tried)
+	}
+	for _, f := range found {
+		report.Findings = append(report.Findings, f.Finding)
+	}
+	slices.SortFunc(report.Findings, Finding.compare)
+	return report, fault.Wrap("cloud.Check", err)
+}
+
+// confirmed returns what two looks have found.
+func (r *Runner) confirmed(ctx context.Context) ([]suspicion, error) {
+	busy := r.Busy()
+	first, err := r.look(ctx, r.Checks)
+	if err != nil || len(first) == 0 {
+		return nil, err
+	}
+	if busy || r.Busy() {
+		if err := clock.Sleep(ctx, r.Clock, between); err != nil {
+			return nil, err
+		}
+	}
+	seen := make(map[Finding]bool, len(first))
+	names := map[string]bool{}
+	for _, f := range first {
+		seen[f.Finding], names[f.Check] = true, true
+	}
+	again := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return !names[c.Name] })
+	second, err := r.look(ctx, again)
+	return slices.DeleteFunc(second, func(f suspicion) bool { return !seen[f.Finding] }), err
+}
+
+// look makes one pass.
+func (r *Runner) look(ctx context.Context, checks []Check) ([]suspicion, error) {
+	l := &Look{state: r.DB.Snapshot(), busy: map[string]bool{}}
+	for resource := range r.Active(l.state) {
+		l.busy[resource] = true
+	}
+	for _, c := range checks {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l.check = c.Name
+		if err := c.Run(ctx, l); err != nil {
+			l.Found("", fmt.Sprintf("The check could not be made: %v.", err), "Mend the cause, and check again.")
+		}
+	}
+	return l.found, ctx.Err()
+}
+
+// mend mends what it can, and notes in the remedies why something could not be.
+func (r *Runner) mend(ctx context.Context, found []suspicion) []suspicion {
+	for i := range found {
+		if found[i].mend == nil || ctx.Err() != nil {
+			continue
+		}
+		if err := found[i].mend(ctx); err != nil {
+			found[i].Remedy = fmt.Sprintf("Mending failed: %v. %s", err, found[i].Remedy)
+		}
+		found[i].mend = nil
+	}
+	return found
+}
+
+func mendable(found []suspicion) bool {
+	return slices.ContainsFunc(found, func(f suspicion) bool { return f.mend != nil })
+}
+
+// key tells findings apart whatever their remedy says.
+func (f Finding) key() Finding {
+	f.Remedy = ""
+	return f
+}
+
+// gone returns those findings that are not among the ones left, as mended.
+func gone(was, left []suspicion) []Finding {
+	still := map[Finding]bool{}
+	for _, f := range left {
+		still[f.key()] = true
+	}
+	var mended []Finding
+	for _, f := range was {
+		if !still[f.key()] {
+			f.Mended = true
+			mended = append(mended, f.Finding)
+		}
+	}
+	return mended
+}
+
+// keepRemedies gives what is left the remedies of the attempt that failed, and does not
+// let it be attempted again.
+func keepRemedies(left, tried []suspicion) []suspicion {
+	remedies := map[Finding]string{}
+	for _, f := range tried {
+		remedies[f.key()] = f.Remedy
+	}
+	for i, f := range left {
+		if remedy, was := remedies[f.key()]; was {
+			left[i].Remedy, left[i].mend = remedy, nil
+		}
+	}
+	return left
+}
