@@ -58,18 +58,21 @@ type Engine struct {
 	runnable    *state.Index[Saga] // those whose turn it is, by owner and time
 	controllers *state.Collection[controller]
 
-	life    context.Context // ends at Close
-	end     context.CancelFunc
-	work    sync.WaitGroup // all goroutines of the engine
-	session string         // tells this run of the controller from an earlier one
+	life context.Context // ends at Close
+	end  context.CancelFunc
+	work sync.WaitGroup // all goroutines of the engine
 
 	mu      sync.Mutex // never held across db.Update
+	session string     // tells this run of the controller from an earlier one; fixed by Open
 	defs    map[string]*Definition
 	open    bool
 	closed  bool
 	flights map[string]*flight
 	queue   []*flight // wait for a worker, oldest first
 	working int
+
+	leaseUntil time.Time // others leave this controller's sagas alone until then
+
 	limits  map[string]*limit
 	alarms  map[string]alarm // pending calls of the clock, by name
 	waiters map[string][]chan struct{}
@@ -137,9 +140,9 @@ func (e *Engine) Open(ctx context.Context) error {
 	}
 	e.open = true
 	e.life, e.end = context.WithCancel(context.WithoutCancel(ctx))
+	e.session = e.ids.UUID()
 	e.mu.Unlock()
 
-	e.session = e.ids.UUID()
 	from := e.db.Snapshot().Revision()
 	if err := e.takeLease(ctx); err != nil {
 		e.mu.Lock()

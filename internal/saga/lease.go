@@ -13,16 +13,78 @@ type controller struct {
 	ID         string    `json:"id"`
 	Session    string    `json:"session"` // which run of the controller
 	LeaseUntil time.Time `json:"leaseUntil"`
+	Leads      bool      `json:"leads,omitempty"` // see Engine.Leads
 }
 
 // adoptBatch is how many orphans are taken in one transaction.
 const adoptBatch = 100
 
+// Leads reports whether this controller does at the moment what only one of a cloud
+// needs to do: looking for what differs between the record and the drivers, and
+// removing what is old. The first controller leads, and another one once its lease is
+// over. Before Open, a controller leads if no other does.
+func (e *Engine) Leads() bool {
+	e.mu.Lock()
+	session := e.session
+	e.mu.Unlock()
+	r := e.db.Snapshot()
+	if session == "" {
+		return !e.ledByOther(r)
+	}
+	own, err := e.controllers.Get(r, e.cfg.Controller)
+	return err == nil && own.Session == session && own.Leads && own.LeaseUntil.After(e.clock.Now())
+}
+
+func (e *Engine) ledByOther(r state.Reader) bool {
+	now := e.clock.Now()
+	for c := range e.controllers.All(r) {
+		if c.ID != e.cfg.Controller && c.Leads && c.LeaseUntil.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
 // takeLease claims the controller's id for this engine.
 func (e *Engine) takeLease(ctx context.Context) error {
-	return e.db.Update(ctx, func(tx *state.Tx) error {
-		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, e.clock.Now().Add(e.cfg.Lease)})
+	return e.signLease(ctx, func(*state.Tx) bool { return true })
+}
+
+// signLease stores a sign of life, if the transaction may.
+func (e *Engine) signLease(ctx context.Context, may func(tx *state.Tx) bool) error {
+	var until time.Time
+	err := e.db.Update(ctx, func(tx *state.Tx) error {
+		if !may(tx) {
+			return nil
+		}
+		until = e.clock.Now().Add(e.cfg.Lease)
+		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, until, !e.ledByOther(tx)})
 	})
+	if err == nil {
+		e.setLease(until)
+	}
+	return err
+}
+
+// setLease notes until when others leave this controller's sagas alone. It begins no
+// step after that time.
+func (e *Engine) setLease(until time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leaseUntil = until
+}
+
+func (e *Engine) holdsLease() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.clock.Now().Before(e.leaseUntil)
+}
+
+// fenced reports whether another process has this controller's id, or others have
+// given the controller up: then its work counts no more.
+func (e *Engine) fenced(tx *state.Tx) bool {
+	c, err := e.controllers.Get(tx, e.cfg.Controller)
+	return err != nil || c.Session != e.session
 }
 
 // releaseLease lets other controllers take this one's sagas at once. Without it
@@ -47,12 +109,10 @@ func (e *Engine) heartbeatLater() {
 // heartbeat renews the lease, takes orphans, and looks for sagas that were missed.
 func (e *Engine) heartbeat() {
 	displaced := false
-	err := e.db.Update(e.life, func(tx *state.Tx) error {
+	err := e.signLease(e.life, func(tx *state.Tx) bool {
 		c, err := e.controllers.Get(tx, e.cfg.Controller)
-		if displaced = err == nil && c.Session != e.session; displaced {
-			return nil
-		}
-		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, e.clock.Now().Add(e.cfg.Lease)})
+		displaced = err == nil && c.Session != e.session
+		return !displaced
 	})
 	switch {
 	case displaced:

@@ -30,7 +30,7 @@ func newControllers(t *testing.T) *controllers {
 
 // cutOff is an engine that answers nothing once it is cut.
 type cutOff struct {
-	state.Engine
+	state.Follower
 	cut *atomic.Bool
 }
 
@@ -38,7 +38,14 @@ func (c cutOff) Commit(ctx context.Context, base uint64, sets []state.ChangeSet)
 	if c.cut.Load() {
 		return errors.New("no answer")
 	}
-	return c.Engine.Commit(ctx, base, sets)
+	return c.Follower.Commit(ctx, base, sets)
+}
+
+func (c cutOff) Since(ctx context.Context, revision uint64) ([]state.ChangeSet, error) {
+	if c.cut.Load() {
+		return nil, errors.New("no answer")
+	}
+	return c.Follower.Since(ctx, revision)
 }
 
 // boot opens a controller. Its saga test.make has the steps a and b; b waits for
@@ -47,7 +54,7 @@ func (c *controllers) boot(name string, gate <-chan struct{}) (*rig, *atomic.Boo
 	engine, err := c.store.Open()
 	require.NoError(c.t, err)
 	cut := &atomic.Bool{}
-	r := newRig(c.t, cutOff{engine, cut}, saga.Config{Controller: name})
+	r := newRig(c.t, cutOff{engine.(state.Follower), cut}, saga.Config{Controller: name})
 	b := r.step("b")
 	do := b.Do
 	b.Do = func(ctx context.Context, run *saga.Run) error {

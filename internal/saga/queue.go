@@ -71,10 +71,7 @@ func (e *Engine) next() *flight {
 // leave lets go of a flight. The saga may have become runnable again meanwhile, by
 // a Cancel: so the state is asked again once it is no longer held.
 func (e *Engine) leave(f *flight, rest time.Duration) {
-	e.release(f)
-	e.mu.Lock()
-	delete(e.flights, f.id)
-	e.mu.Unlock()
+	e.drop(f)
 	if rest > 0 {
 		e.scanAt(e.clock.Now().Add(rest))
 		return
@@ -88,6 +85,14 @@ func (e *Engine) leave(f *flight, rest time.Duration) {
 		return
 	}
 	e.enqueue(f.id)
+}
+
+// drop lets go of a flight that something else will bring back.
+func (e *Engine) drop(f *flight) {
+	e.release(f)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.flights, f.id)
 }
 
 // mine reports whether this engine is to run s.

@@ -34,8 +34,12 @@ func (e *Engine) sweepLater() {
 	e.alarm("sweep", e.clock.Now().Add(every), func() { e.sweep(); e.sweepLater() })
 }
 
-// sweep removes the sagas of resources whose last one ended long ago.
+// sweep removes the sagas of resources whose last one ended long ago, if this
+// controller leads.
 func (e *Engine) sweep() {
+	if !e.Leads() {
+		return
+	}
 	before := e.clock.Now().Add(-e.cfg.KeepFor)
 	var old []Saga
 	for s := range e.oldSagas(e.db.Snapshot(), before) {

@@ -13,6 +13,7 @@ var (
 	errParked  = errors.New("saga: waits for a limit")
 	errClosing = errors.New("saga: the engine closes")
 	errLost    = errors.New("saga: another controller has it")
+	errFenced  = errors.New("saga: the lease of this controller is no more")
 )
 
 // fly runs a saga until it ends, waits, or the engine closes.
@@ -22,9 +23,16 @@ func (e *Engine) fly(f *flight) {
 		if e.life.Err() != nil {
 			return
 		}
+		if !e.holdsLease() {
+			err = errFenced
+			break
+		}
 		s, err = e.advance(f, s)
 	}
 	switch {
+	case errors.Is(err, errFenced):
+		e.setLease(time.Time{})
+		e.drop(f) // the next good heartbeat finds it
 	case errors.Is(err, errParked), errors.Is(err, errClosing):
 		return
 	case err == nil, errors.Is(err, errLost), errors.Is(err, fault.NotFound):
@@ -62,7 +70,7 @@ func (e *Engine) forward(f *flight, d *Definition, s Saga) (Saga, error) {
 	ctx, ok := e.beginStep(f, &s)
 	if !ok {
 		e.release(f)
-		return e.sagas.Get(e.db.Snapshot(), s.ID) // it has the Cancel
+		return e.sagas.Get(e.db.Snapshot(), s.ID) // it has the Cancel, or a new owner
 	}
 	err := e.call(ctx, r, step.Do)
 	e.endStep(f)
@@ -146,6 +154,7 @@ func (e *Engine) beginStep(f *flight, s *Saga) (context.Context, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f.cancelled {
+		f.cancelled = false
 		cancel()
 		return nil, false
 	}

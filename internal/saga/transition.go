@@ -45,6 +45,9 @@ func (e *Engine) journal(prev Saga, r *Run, apply transition) (Saga, error) {
 func (e *Engine) journalOnce(prev Saga, r *Run, apply transition) (Saga, error) {
 	var next Saga
 	err := e.db.Update(context.WithoutCancel(e.life), func(tx *state.Tx) error {
+		if e.fenced(tx) {
+			return errFenced
+		}
 		s, err := e.sagas.Get(tx, prev.ID)
 		if err != nil {
 			return err

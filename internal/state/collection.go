@@ -168,6 +168,11 @@ func (c *Collection[T]) Count(r Reader, ix *Index[T], parts ...string) int {
 	return n
 }
 
+// Revision returns the revision of the collection's newest change, or a later one: as
+// long as it is the same, so are the documents. What is made of a collection can be
+// kept under it.
+func (c *Collection[T]) Revision(s *Snapshot) uint64 { return s.tables[c.pos].changed }
+
 // Insert adds a document: fault.AlreadyExists if its key or a unique index key is
 // taken.
 func (c *Collection[T]) Insert(tx *Tx, doc T) error {

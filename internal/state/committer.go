@@ -228,6 +228,7 @@ func (db *DB) adopt(records []*record) {
 			if !cloned[table] {
 				next.tables[table], cloned[table] = next.tables[table].clone(), true
 			}
+			next.tables[table].changed = r.Revision
 			c.Old = next.tables[table].get(c.Key)
 			if c.New == nil {
 				next.tables[table].remove(c.Key)

@@ -245,3 +245,30 @@ func TestSyncAlone(t *testing.T) {
 		})
 	}
 }
+
+// What is kept under a collection's revision is void whoever has changed it.
+func TestCollectionRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sharedStore(0)
+		a, _ := share(t, store)
+		b, _ := share(t, store)
+		seen := func() [2]uint64 {
+			synctest.Wait()
+			return [2]uint64{a.servers.Revision(a.Snapshot()), b.servers.Revision(b.Snapshot())}
+		}
+		require.Equal(t, [2]uint64{0, 0}, seen())
+		a.insert(t, server{ID: "x"})
+		require.Equal(t, [2]uint64{1, 1}, seen())
+		require.NoError(t, b.Update(t.Context(), func(tx *state.Tx) error { tx.Emit(state.Event{Type: "nothing"}); return nil }))
+		require.Equal(t, [2]uint64{1, 1}, seen(), "a commit that changes none of it")
+		b.change(t, "x", 3)
+		require.Equal(t, [2]uint64{3, 3}, seen())
+		require.Error(t, a.Update(t.Context(), func(tx *state.Tx) error {
+			require.NoError(t, a.servers.Put(tx, server{ID: "y"}))
+			return errors.New("no")
+		}))
+		require.Equal(t, [2]uint64{3, 3}, seen())
+		c, _ := share(t, store)
+		require.EqualValues(t, 3, c.servers.Revision(c.Snapshot()), "one that begins later reads all")
+	})
+}

@@ -32,7 +32,7 @@ func (db *DB) load(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{revision: revision, tables: l.build()}, nil
+	return &Snapshot{revision: revision, tables: l.build(revision)}, nil
 }
 
 type loading struct {
@@ -91,13 +91,13 @@ func (l *loading) decodeChunks() error {
 	return nil
 }
 
-func (l *loading) build() []*table {
+func (l *loading) build(revision uint64) []*table {
 	tables := make([]*table, len(l.docs))
 	var builders errgroup.Group
 	builders.SetLimit(runtime.GOMAXPROCS(0))
 	for i, docs := range l.docs {
 		builders.Go(func() error {
-			tables[i] = buildTable(l.db.schemas[i], docs)
+			tables[i] = buildTable(l.db.schemas[i], docs, revision)
 			l.docs[i] = nil
 			return nil
 		})

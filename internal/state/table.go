@@ -31,6 +31,7 @@ type entry struct {
 // that a transaction or a commit has made for itself.
 type table struct {
 	schema  schema
+	changed uint64     // the revision that changed it last; of a transaction's own copy, 0
 	mu      sync.Mutex // copying a tree marks the original
 	docs    *btree.Map[string, ref]
 	indexes []*btree.BTreeG[entry]
@@ -45,8 +46,9 @@ func newTable(s schema) *table {
 }
 
 // buildTable makes a table of many documents faster than put would.
-func buildTable(s schema, docs []any) *table {
+func buildTable(s schema, docs []any, revision uint64) *table {
 	t := newTable(s)
+	t.changed = revision
 	refs := make([]entry, len(docs))
 	for i, d := range docs {
 		refs[i] = entry{s.key(d), d}

@@ -121,6 +121,11 @@ func (db *DB) commit(tx *Tx) (*batch, error) {
 		return nil, errRerun
 	}
 	next := &Snapshot{revision: head.revision + 1, tables: tables}
+	for i, t := range tables {
+		if t != head.tables[i] {
+			t.changed = next.revision
+		}
+	}
 	record := db.record(tx, head, next)
 	if len(record.Changes) == 0 && len(record.Events) == 0 {
 		return head.batch, nil // it deleted only what it had inserted itself
