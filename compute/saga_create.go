@@ -86,7 +86,7 @@ func (s *Service) createSchedule(ctx context.Context, r *saga.Run) error {
 			return err
 		}
 		was := server
-		if err := s.place(tx, &server, up); err != nil {
+		if err := s.place(tx, r, &server, up); err != nil {
 			return err
 		}
 		if server.TaskState != Deleting {

@@ -106,6 +106,9 @@ func (s *Service) deleteFinished(tx *state.Tx, r *saga.Run) error {
 	if err := s.Placement.Release(tx, server.ID); err != nil {
 		return err
 	}
+	if err := s.forgetDecisions(tx, server.ID); err != nil {
+		return err
+	}
 	s.emitSaga(tx, r, &server, ".end")
 	return s.writeServer(tx, &server, nil)
 }

@@ -95,15 +95,20 @@ func (s *Service) claim(tx *state.Tx, server *Server, f ServerFlavor) error {
 }
 
 // commitClaim lets the step's record change the claim to the flavor that pick
-// chooses.
+// chooses, which must fit if it may be more than now.
 func (s *Service) commitClaim(r *saga.Run, next TaskState, pick func(re *Resize) ServerFlavor) error {
 	r.Commit(func(tx *state.Tx) error {
 		server, err := s.server(tx, serverID(r))
 		if err != nil || server.Resize == nil {
 			return err
 		}
-		was := server
-		if err := s.claim(tx, &server, pick(server.Resize)); err != nil {
+		was, f := server, pick(server.Resize)
+		if next == ResizeMigrating {
+			if err := s.stay(tx, r, &server, f); err != nil {
+				return err
+			}
+		}
+		if err := s.claim(tx, &server, f); err != nil {
 			return err
 		}
 		if server.TaskState != Deleting {

@@ -215,7 +215,7 @@ func (s *Service) unshelveSchedule(ctx context.Context, r *saga.Run) error {
 			return err
 		}
 		was := server
-		if err := s.place(tx, &server, up); err != nil {
+		if err := s.place(tx, r, &server, up); err != nil {
 			return err
 		}
 		return s.writeServer(tx, &was, &server)

@@ -7,17 +7,19 @@ import (
 
 	"github.com/welkin-cloud/cloud/compute/placement"
 	"github.com/welkin-cloud/cloud/compute/scheduler"
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
 // place chooses a host for the server and claims what its flavor needs there, in
-// the transaction. It runs against the newest state, and a claim that came between
-// makes the transaction run again, so hosts are never overcommitted.
-// up are the hosts that answer, from upHosts.
-func (s *Service) place(tx *state.Tx, server *Server, up map[string]bool) error {
+// the transaction that journals the step of r. It runs against the newest state, and a
+// claim that came between makes the transaction run again, so hosts are never
+// overcommitted. up are the hosts that answer, from upHosts.
+func (s *Service) place(tx *state.Tx, r *saga.Run, server *Server, up map[string]bool) error {
 	req := s.request(tx, server, server.Flavor)
 	decision := scheduler.Schedule(s.hostStates(tx, req, server, up), req)
-	if err := decision.Err(); err != nil {
+	if err := s.decided(tx, r, decision); err != nil {
 		return err
 	}
 	host := decision.Hosts[0]
@@ -30,6 +32,29 @@ func (s *Service) place(tx *state.Tx, server *Server, up map[string]bool) error 
 	}
 	server.Host, server.Zone = host.Name, host.Zone
 	return nil
+}
+
+// stay decides whether a server may have a flavor on the host that it is on, which may
+// be disabled: only what the flavor needs counts.
+func (s *Service) stay(tx *state.Tx, r *saga.Run, server *Server, f ServerFlavor) error {
+	h, err := s.hosts.Get(tx, server.Host)
+	if err != nil {
+		return err
+	}
+	all := s.request(tx, server, f)
+	req := scheduler.Request{
+		VCPUs: all.VCPUs, MemoryMiB: all.MemoryMiB, DiskGiB: all.DiskGiB, Host: server.Host,
+		Required: all.Required, Forbidden: all.Forbidden,
+	}
+	host, ok := s.hostState(tx, h)
+	if !ok {
+		return fault.New(fault.Exhausted, "No valid host was found. %s has no resource provider.", server.Host)
+	}
+	host.Enabled, host.Up = true, true
+	if own, err := s.Placement.Consumer(tx, server.ID); err == nil {
+		host.Give(own.Allocations[h.ID][placement.VCPU], own.Allocations[h.ID][placement.MemoryMB], own.Allocations[h.ID][placement.DiskGB])
+	}
+	return s.decided(tx, r, scheduler.Schedule([]scheduler.HostState{host}, req))
 }
 
 // claimOf is what a server of a flavor uses of its host.
@@ -98,30 +123,17 @@ func (s *Service) upHosts(ctx context.Context) map[string]bool {
 // hintHost is the hint under which a server keeps the host that an admin chose.
 const hintHost = "welkin:host"
 
-// hostStates gives the scheduler its view of all hosts.
+// hostStates gives the scheduler its view of all hosts, for one request.
 func (s *Service) hostStates(r state.Reader, req scheduler.Request, server *Server, up map[string]bool) []scheduler.HostState {
 	zones := s.zones(r)
 	members := s.groupMembers(r, req, server)
-	var list []scheduler.HostState
+	list := make([]scheduler.HostState, 0, s.hosts.Count(r, nil))
 	for h := range s.hosts.All(r) {
-		p, err := s.Placement.Get(r, h.ID)
-		if err != nil {
+		hs, ok := s.hostState(r, h)
+		if !ok {
 			continue
 		}
-		used := s.Placement.Used(r, h.ID)
-		hs := scheduler.HostState{
-			Name: h.Name, Provider: h.ID, Enabled: !h.Disabled, Up: up[h.Name] && !h.ForcedDown, Zone: s.zone(zones, h.Name),
-			VCPUs:        amount(p, used, placement.VCPU),
-			Memory:       amount(p, used, placement.MemoryMB),
-			Disk:         amount(p, used, placement.DiskGB),
-			GroupMembers: members[h.Name],
-		}
-		if len(req.Required)+len(req.Forbidden) > 0 {
-			hs.Traits = make(map[string]bool, len(p.Traits))
-			for _, t := range p.Traits {
-				hs.Traits[t] = true
-			}
-		}
+		hs.Up, hs.Zone, hs.GroupMembers = up[h.Name] && !h.ForcedDown, s.zone(zones, h.Name), members[h.Name]
 		for _, id := range slices.Concat(req.SameHost, req.DifferentHost) {
 			if other, err := s.servers.Get(r, id); err == nil && other.Host == h.Name {
 				hs.Servers = append(hs.Servers, id)
@@ -130,6 +142,22 @@ func (s *Service) hostStates(r state.Reader, req scheduler.Request, server *Serv
 		list = append(list, hs)
 	}
 	return list
+}
+
+// hostState is what the scheduler sees of a host itself, and whether it has a resource
+// provider.
+func (s *Service) hostState(r state.Reader, h Host) (scheduler.HostState, bool) {
+	p, err := s.Placement.Get(r, h.ID)
+	if err != nil {
+		return scheduler.HostState{}, false
+	}
+	used := s.Placement.Used(r, h.ID)
+	return scheduler.HostState{
+		Name: h.Name, Provider: h.ID, Enabled: !h.Disabled, Traits: p.Traits,
+		VCPUs:  amount(&p, used, placement.VCPU),
+		Memory: amount(&p, used, placement.MemoryMB),
+		Disk:   amount(&p, used, placement.DiskGB),
+	}, true
 }
 
 // groupMembers counts the other servers of the server's group on each host.
@@ -146,7 +174,10 @@ func (s *Service) groupMembers(r state.Reader, req scheduler.Request, server *Se
 	return members
 }
 
-func amount(p placement.Provider, used map[string]int, class string) scheduler.Amount {
+func amount(p *placement.Provider, used map[string]int, class string) scheduler.Amount {
 	i := p.Inventories[class]
-	return scheduler.Amount{Capacity: i.Capacity(), Used: used[class], MaxUnit: i.MaxUnit}
+	return scheduler.Amount{
+		Capacity: i.Capacity(), Used: used[class], Total: i.Total, Reserved: i.Reserved, Ratio: i.AllocationRatio,
+		MinUnit: i.MinUnit, MaxUnit: i.MaxUnit, StepSize: i.StepSize,
+	}
 }

@@ -96,6 +96,7 @@ type Service struct {
 	aggregates    *state.Collection[Aggregate]
 	hosts         *state.Collection[Host]
 	usages        *state.Collection[Usage]
+	decisions     *state.Collection[decisions]
 
 	hypervisors map[string]driver.Hypervisor // by host; read-only after Start
 	images      imageCache
@@ -158,6 +159,10 @@ func (s *Service) defineCollections(db *state.DB) {
 	s.hosts = state.Define(db, state.Spec[Host]{
 		Name: "compute.hosts", Noun: "compute host",
 		Key: func(h *Host) string { return h.Name },
+	})
+	s.decisions = state.Define(db, state.Spec[decisions]{
+		Name: "compute.placements", Noun: "placement",
+		Key: func(d *decisions) string { return d.ServerID },
 	})
 	s.usages = state.Define(db, state.Spec[Usage]{
 		Name: "compute.usages", Noun: "usage",

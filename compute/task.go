@@ -190,9 +190,13 @@ func (s *Service) finished(f func(r *saga.Run, server *Server)) func(*state.Tx, 
 // without it the server is as before the saga.
 func (s *Service) failed(f func(r *saga.Run, server *Server)) func(*state.Tx, *saga.Run, error) error {
 	return func(tx *state.Tx, r *saga.Run, cause error) error {
+		if err := s.keepRefusal(tx, r); err != nil {
+			return err
+		}
 		return s.change(tx, serverID(r), func(server *Server) {
 			if s.idle(tx, r, server); server.TaskState != Deleting {
 				server.Fault = s.faultOf(cause)
+				s.explainFault(r, server.Fault)
 			}
 			if f != nil {
 				f(r, server)

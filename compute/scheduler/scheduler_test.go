@@ -31,7 +31,7 @@ func TestReasons(t *testing.T) {
 		"excluded":  {func(_ *scheduler.HostState, r *scheduler.Request) { r.Exclude = []string{"a"} }, "is excluded"},
 		"required":  {func(_ *scheduler.HostState, r *scheduler.Request) { r.Required = []string{"X"} }, "lacks trait X"},
 		"forbidden": {func(h *scheduler.HostState, r *scheduler.Request) {
-			h.Traits, r.Forbidden = map[string]bool{"X": true}, []string{"X"}
+			h.Traits, r.Forbidden = []string{"X"}, []string{"X"}
 		}, "has forbidden trait X"},
 		"anti-affinity": {func(h *scheduler.HostState, r *scheduler.Request) {
 			h.GroupMembers, r.Policy = 1, scheduler.AntiAffinity
@@ -59,7 +59,7 @@ func TestAffinityFollowsTheFirstMember(t *testing.T) {
 	d := scheduler.Schedule([]scheduler.HostState{a, b}, req)
 	require.Len(t, d.Hosts, 1)
 	require.Equal(t, "b", d.Hosts[0].Name)
-	require.Equal(t, "a", d.Rejections[0].Host)
+	require.Equal(t, "a", d.Rejections[0].Host.Name)
 }
 
 // Whatever is asked of whatever hosts: none is chosen that has not enough, every
