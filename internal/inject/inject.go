@@ -4,6 +4,7 @@ package inject
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // answer that gets lost. The call ends with the error that it returns. It may block, as
 // a host that hangs does, and should not outlast ctx then.
 type Fault = func(ctx context.Context, op, id string) error
+
+// ErrTwice from a Fault before the effect has it done twice, as when a proxy sends a
+// call again whose answer it did not get. The call then succeeds.
+var ErrTwice = errors.New("inject: do it twice")
 
 // Delay says how long a call takes, before its effect.
 type Delay = func(op, id string) time.Duration
@@ -85,7 +90,12 @@ func (p *Points) After(ctx context.Context, op, id string) error {
 // Call is a whole call: do is its effect, done only if nothing failed before, and under
 // lock.
 func (p *Points) Call(ctx context.Context, op, id string, lock sync.Locker, do func() error) error {
-	if err := p.Before(ctx, op, id); err != nil {
+	switch err := p.Before(ctx, op, id); {
+	case err == ErrTwice:
+		if err := under(lock, do); err != nil {
+			return err
+		}
+	case err != nil:
 		return err
 	}
 	return p.Effect(ctx, op, id, lock, do)
