@@ -31,7 +31,7 @@ type CheckInfo struct {
 func (c *Cloud) Check(ctx context.Context, opts *CheckOptions) (CheckReport, error) {
 	r := check.Runner{
 		Checks: c.checks(), DB: c.core.DB, Clock: c.core.Clock,
-		Active: c.core.Sagas.Unfinished, Busy: c.core.Sagas.Busy,
+		Active: c.core.Sagas.Unfinished, Idle: c.Idle,
 	}
 	return r.Run(ctx, opts)
 }
@@ -47,6 +47,6 @@ func (c *Cloud) Checks() []CheckInfo {
 
 func (c *Cloud) checks() []check.Check {
 	return slices.Concat(
-		c.core.Sagas.Checks(), c.Images.Checks(),
+		c.core.Sagas.Checks(), c.Images.Checks(), c.Networks.Checks(),
 	)
 }

@@ -246,7 +246,12 @@ func (c *Cloud) start(ctx context.Context, cfg Config) error {
 
 // Idle returns when no work is under way: whatever was asked for has come to its end,
 // good or bad, or waits for a time to pass.
-func (c *Cloud) Idle(ctx context.Context) error { return c.core.Sagas.Idle(ctx) }
+func (c *Cloud) Idle(ctx context.Context) error {
+	if err := c.core.Sagas.Idle(ctx); err != nil {
+		return err
+	}
+	return c.Networks.Idle(ctx)
+}
 
 // Close ends the cloud: work under way stops where it is and goes on at the next New
 // over the same directory. Guests go on running.

@@ -17,6 +17,7 @@ func (r *reconciler) follow(ctx context.Context, from uint64) {
 				for host := range r.s.cfg.Mechanisms {
 					r.redo(key{kindHost, host, host})
 				}
+				r.followed(from)
 				break
 			}
 			for _, change := range c.Changes {
@@ -24,6 +25,7 @@ func (r *reconciler) follow(ctx context.Context, from uint64) {
 			}
 			from = c.Revision
 			r.clear(from)
+			r.followed(from)
 		}
 	}
 }

@@ -42,6 +42,7 @@ type item struct {
 	later   func() bool
 	waiters []waiter
 	plug    driver.Attachment // of ports
+	err     error             // of the last try, if it failed
 }
 
 func (it *item) due() bool { return it.again || it.applied < it.want }
@@ -85,6 +86,9 @@ type reconciler struct {
 	nets   map[string]map[string]bool // network id to hosts that have, or shall have, it
 	gone   []key                      // absent things, kept until their last change was followed
 	hosts  map[string]driver.Host
+	runs   int           // things being realised now
+	seen   uint64        // the revision whose changes have been followed
+	moved  chan struct{} // closed when one of them has changed; nil if nobody waits
 }
 
 func newReconciler(s *Service, log *slog.Logger) *reconciler {
@@ -105,6 +109,7 @@ func (r *reconciler) start(ctx context.Context) error {
 	}
 	r.life, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	from := r.s.db.Snapshot().Revision()
+	r.seen = from
 	for host := range r.s.cfg.Mechanisms {
 		it := r.get(key{kindHost, host, host})
 		it.again = true
@@ -241,6 +246,7 @@ func (r *reconciler) await(ctx context.Context, k key, revision uint64) (driver.
 	it.want = max(it.want, revision)
 	if !it.running {
 		it.running = true
+		r.runs++
 		r.workers.Go(func() { r.run(k, it) })
 	}
 	r.mu.Unlock()
@@ -267,13 +273,16 @@ func (r *reconciler) work() {
 		r.queue = r.queue[1:]
 		it := r.items[k]
 		if it == nil {
+			r.tellMoved()
 			continue
 		}
 		it.queued = false
 		if it.running || !it.due() {
+			r.tellMoved()
 			continue
 		}
 		it.running = true
+		r.runs++
 		r.mu.Unlock()
 		r.run(k, it)
 		r.mu.Lock()
@@ -290,9 +299,13 @@ func (r *reconciler) run(k key, it *item) {
 		r.mu.Unlock()
 		res, err := r.realise(r.life, k, want)
 		if !r.finish(k, it, waiters, res, err) {
-			return
+			break
 		}
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs--
+	r.tellMoved()
 }
 
 // result is what one run found.
@@ -307,6 +320,7 @@ type result struct {
 func (r *reconciler) finish(k key, it *item, waiters []waiter, res result, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	it.err = err
 	if err != nil {
 		it.again = true
 		it.tries++

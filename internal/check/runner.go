@@ -12,7 +12,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
-// between is the time from one look to the next, if the cloud is at work.
+// between is how long the second look waits at most for work under way to end.
 const between = 100 * time.Millisecond
 
 // rounds is how often is mended: what was mended may show what is to be mended next.
@@ -25,8 +25,8 @@ type Runner struct {
 	Clock  clock.Clock
 	// Active names the resources that sagas work on, in a snapshot.
 	Active func(r state.Reader) iter.Seq[string]
-	// Busy reports whether anything is under way now.
-	Busy func() bool
+	// Idle returns when nothing is under way. May be nil.
+	Idle func(ctx context.Context) error
 }
 
 // Run tries all checks, and mends if that is asked for. The error is ctx's: what else
@@ -52,24 +52,31 @@ func (r *Runner) Run(ctx context.Context, opts *Options) (Report, error) {
 
 // confirmed returns what two looks have found.
 func (r *Runner) confirmed(ctx context.Context) ([]suspicion, error) {
-	busy := r.Busy()
 	first, err := r.look(ctx, r.Checks)
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	if busy || r.Busy() {
-		if err := clock.Sleep(ctx, r.Clock, between); err != nil {
-			return nil, err
-		}
-	}
+	r.wait(ctx)
 	seen := make(map[Finding]bool, len(first))
 	names := map[string]bool{}
 	for _, f := range first {
-		seen[f.Finding], names[f.Check] = true, true
+		seen[f.key()], names[f.Check] = true, true
 	}
 	again := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return !names[c.Name] })
 	second, err := r.look(ctx, again)
-	return slices.DeleteFunc(second, func(f suspicion) bool { return !seen[f.Finding] }), err
+	return slices.DeleteFunc(second, func(f suspicion) bool { return !seen[f.key()] }), err
+}
+
+// wait lets work under way come to its end, but not for long. It need not: what is
+// still under way then is left out of the second look as well.
+func (r *Runner) wait(ctx context.Context) {
+	if r.Idle == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer r.Clock.AfterFunc(between, cancel)()
+	_ = r.Idle(ctx)
 }
 
 // look makes one pass.

@@ -21,9 +21,6 @@ func (e *Engine) Unfinished(r state.Reader) iter.Seq[string] {
 	}
 }
 
-// Busy reports whether a saga of any controller could go on now.
-func (e *Engine) Busy() bool { return e.busy() }
-
 // IsStuck reports whether the newest saga of a resource is Stuck.
 func (e *Engine) IsStuck(r state.Reader, resource string) bool {
 	last := Saga{}
