@@ -160,6 +160,11 @@ func (s *Service) reshape(ctx context.Context, r *saga.Run, pick func(re *Resize
 		if server.bootVolume() != nil {
 			disk = 0
 		}
+		// It is off, unless its host lost it after that step and a restart made it run
+		// again as recorded.
+		if err := hv.Stop(ctx, server.ID, s.cfg.StopGrace); err != nil {
+			return err
+		}
 		return hv.Resize(ctx, server.ID, f.VCPUs, f.MemoryMiB, disk)
 	})
 }
