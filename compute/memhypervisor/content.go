@@ -19,9 +19,9 @@ func (h *Hypervisor) Console(ctx context.Context, id string, max int) ([]byte, e
 	if err := h.points.Before(ctx, "Console", id); err != nil {
 		return nil, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	g := h.guests[id]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.guest(id)
 	if g == nil {
 		return nil, missing(id)
 	}
@@ -45,7 +45,7 @@ func (h *Hypervisor) Console(ctx context.Context, id string, max int) ([]byte, e
 func (h *Hypervisor) WriteConsole(id, text string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	g := h.guests[id]
+	g := h.guest(id)
 	if g == nil {
 		return false
 	}
@@ -76,9 +76,9 @@ func (h *Hypervisor) Export(ctx context.Context, id, format string) (io.ReadClos
 	if err := h.points.Before(ctx, "Export", id); err != nil {
 		return nil, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	g := h.guests[id]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.guest(id)
 	switch {
 	case g == nil:
 		return nil, missing(id)
@@ -99,7 +99,7 @@ func (h *Hypervisor) rootSize(g *guest) int64 {
 	if g.spec.Root.SizeGiB > 0 {
 		return int64(g.spec.Root.SizeGiB) << 30
 	}
-	return h.images[g.spec.Root.ImageID].VirtualSize
+	return h.image(g.spec.Root.ImageID).VirtualSize
 }
 
 // emptyQcow2 returns a version 2 image without data: header, refcount table, one

@@ -24,7 +24,7 @@ func (h *Hypervisor) AttachDisk(ctx context.Context, id string, disk driver.Disk
 // DetachDisk takes a volume away.
 func (h *Hypervisor) DetachDisk(ctx context.Context, id, diskID string) error {
 	return h.change(ctx, "DetachDisk", id, func() error {
-		g := h.guests[id]
+		g := h.guest(id)
 		if g == nil || g.disk(diskID) < 0 {
 			return nil
 		}
@@ -64,7 +64,7 @@ func (h *Hypervisor) AttachNIC(ctx context.Context, id string, nic driver.NIC) e
 // DetachNIC takes a network interface away.
 func (h *Hypervisor) DetachNIC(ctx context.Context, id, portID string) error {
 	return h.change(ctx, "DetachNIC", id, func() error {
-		g := h.guests[id]
+		g := h.guest(id)
 		if g == nil || g.nic(portID) < 0 {
 			return nil
 		}

@@ -32,7 +32,7 @@ func (h *Hypervisor) Create(ctx context.Context, spec driver.Spec) error {
 		if spec.ID == "" || spec.VCPUs < 1 || spec.MemoryMiB < 1 {
 			return driver.Errorf(driver.Invalid, "a guest needs an ID, a vCPU and memory")
 		}
-		old := h.guests[spec.ID]
+		old := h.guest(spec.ID)
 		if old != nil && old.power != driver.Shutdown && old.power != driver.Crashed {
 			return nil
 		}
@@ -40,7 +40,7 @@ func (h *Hypervisor) Create(ctx context.Context, spec driver.Spec) error {
 		g.spec.ConfigDrive = nil
 		g.spec.Disks, g.spec.NICs = slices.Clone(spec.Disks), slices.Clone(spec.NICs)
 		if spec.Root != nil {
-			img := h.images[spec.Root.ImageID]
+			img := h.image(spec.Root.ImageID)
 			if img == nil {
 				return driver.Errorf(driver.NotFound, "image %s is not on this host", spec.Root.ImageID)
 			}
@@ -55,7 +55,7 @@ func (h *Hypervisor) Create(ctx context.Context, spec driver.Spec) error {
 			g.boots = old.boots
 			h.release(old)
 		}
-		h.guests[spec.ID] = g
+		h.guests.Set(spec.ID, g)
 		return nil
 	})
 }
@@ -63,13 +63,13 @@ func (h *Hypervisor) Create(ctx context.Context, spec driver.Spec) error {
 // Destroy removes the guest.
 func (h *Hypervisor) Destroy(ctx context.Context, id string) error {
 	return h.change(ctx, "Destroy", id, func() error {
-		g := h.guests[id]
+		g := h.guest(id)
 		if g == nil {
 			return nil
 		}
 		h.setPower(g, driver.Shutdown)
 		h.release(g)
-		delete(h.guests, id)
+		h.guests.Delete(id)
 		return nil
 	})
 }
@@ -77,7 +77,7 @@ func (h *Hypervisor) Destroy(ctx context.Context, id string) error {
 // release lets go of the image of the guest's root.
 func (h *Hypervisor) release(g *guest) {
 	if g.spec.Root != nil {
-		if img := h.images[g.spec.Root.ImageID]; img != nil {
+		if img := h.image(g.spec.Root.ImageID); img != nil {
 			img.users--
 		}
 	}
@@ -86,7 +86,7 @@ func (h *Hypervisor) release(g *guest) {
 // withGuest is change for a guest that must exist.
 func (h *Hypervisor) withGuest(ctx context.Context, op, id string, do func(g *guest) error) error {
 	return h.change(ctx, op, id, func() error {
-		g := h.guests[id]
+		g := h.guest(id)
 		if g == nil {
 			return missing(id)
 		}
@@ -175,9 +175,9 @@ func (h *Hypervisor) Get(ctx context.Context, id string) (driver.Guest, error) {
 	if err := h.points.Before(ctx, "Get", id); err != nil {
 		return driver.Guest{}, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	g := h.guests[id]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.guest(id)
 	if g == nil {
 		return driver.Guest{}, missing(id)
 	}
@@ -189,10 +189,10 @@ func (h *Hypervisor) List(ctx context.Context) ([]driver.Guest, error) {
 	if err := h.points.Before(ctx, "List", ""); err != nil {
 		return nil, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	all := make([]driver.Guest, 0, len(h.guests))
-	for _, g := range h.guests {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]driver.Guest, 0, h.guests.Len())
+	for _, g := range h.guests.All() {
 		all = append(all, g.public())
 	}
 	return all, nil
@@ -200,10 +200,10 @@ func (h *Hypervisor) List(ctx context.Context) ([]driver.Guest, error) {
 
 // Guests returns all guests with their specs, sorted by ID.
 func (h *Hypervisor) Guests() []Guest {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	all := make([]Guest, 0, len(h.guests))
-	for _, g := range h.guests {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]Guest, 0, h.guests.Len())
+	for _, g := range h.guests.All() {
 		spec := g.spec
 		spec.Disks, spec.NICs = slices.Clone(spec.Disks), slices.Clone(spec.NICs)
 		all = append(all, Guest{Guest: g.public(), Spec: spec, ConfigDrive: g.drive, Boots: g.boots})
@@ -217,7 +217,7 @@ func (h *Hypervisor) Guests() []Guest {
 func (h *Hypervisor) SetPower(id string, p driver.Power) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	g := h.guests[id]
+	g := h.guest(id)
 	if g == nil {
 		return false
 	}

@@ -32,9 +32,9 @@ func (h *Hypervisor) HasImage(ctx context.Context, imageID string) (bool, error)
 	if err := h.points.Before(ctx, "HasImage", imageID); err != nil {
 		return false, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.images[imageID] != nil, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.image(imageID) != nil, nil
 }
 
 // PutImage reads the image to its end and remembers its size and hash.
@@ -56,8 +56,8 @@ func (h *Hypervisor) PutImage(ctx context.Context, imageID, format string, conte
 		img.VirtualSize = int64(binary.BigEndian.Uint64(head.buf[24:]) &^ (1 << 63))
 	}
 	return h.points.Effect(ctx, "PutImage", imageID, &h.mu, func() error {
-		if h.images[imageID] == nil {
-			h.images[imageID] = &storedImage{Image: img}
+		if h.image(imageID) == nil {
+			h.images.Set(imageID, &storedImage{Image: img})
 		}
 		return nil
 	})
@@ -68,33 +68,31 @@ func (h *Hypervisor) ListImages(ctx context.Context) ([]string, error) {
 	if err := h.points.Before(ctx, "ListImages", ""); err != nil {
 		return nil, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	ids := make([]string, 0, len(h.images))
-	for id := range h.images {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guests.Len() // guests of the base bring their images
+	return h.images.Keys(), nil
 }
 
 // DropImage forgets an image that no guest uses.
 func (h *Hypervisor) DropImage(ctx context.Context, imageID string) error {
 	return h.change(ctx, "DropImage", imageID, func() error {
-		if img := h.images[imageID]; img != nil && img.users > 0 {
+		h.guests.Len() // as ListImages does
+		if img := h.image(imageID); img != nil && img.users > 0 {
 			return driver.Errorf(driver.Conflict, "image %s is used by %d guests", imageID, img.users)
 		}
-		delete(h.images, imageID)
+		h.images.Delete(imageID)
 		return nil
 	})
 }
 
 // Images returns the images, sorted by ID.
 func (h *Hypervisor) Images() []Image {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	all := make([]Image, 0, len(h.images))
-	for _, img := range h.images {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guests.Len()
+	all := make([]Image, 0, h.images.Len())
+	for _, img := range h.images.All() {
 		all = append(all, img.Image)
 	}
 	slices.SortFunc(all, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })

@@ -16,6 +16,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/inject"
+	"github.com/welkin-cloud/cloud/internal/overlay"
 )
 
 // Config describes a host. The zero value is a host "mem" of a good size without
@@ -35,6 +36,24 @@ type Config struct {
 	Fault func(ctx context.Context, op, id string) error
 	// Delay says how long a call takes on Clock.
 	Delay func(op, id string) time.Duration
+
+	// Base is what is on the host already; nothing if it is zero.
+	Base Base
+}
+
+// Base is what a host holds before its first call. Its functions may be nil; they are
+// asked for a guest or an image when it is first touched, and must give the same answers
+// always.
+type Base struct {
+	// Host, if not nil, is what Host returns; the sizes and traits of Config do not
+	// count then.
+	Host *driver.Host
+	// Guest returns a guest and its power; Guests the ids of all.
+	Guest  func(id string) (driver.Spec, driver.Power, bool)
+	Guests func() []string
+	// Image returns an image that the host holds. Those that nobody has touched and no
+	// guest uses are not listed.
+	Image func(id string) (Image, bool)
 }
 
 // Hypervisor is the fake. It is a driver.Hypervisor, Suspender and Watcher.
@@ -43,9 +62,9 @@ type Hypervisor struct {
 	points *inject.Points
 	events driver.Broadcaster
 
-	mu     sync.RWMutex
-	images map[string]*storedImage
-	guests map[string]*guest
+	mu     sync.Mutex
+	images *overlay.Map[*storedImage]
+	guests *overlay.Map[*guest]
 }
 
 var (
@@ -58,8 +77,12 @@ var (
 func New(cfg Config) *Hypervisor {
 	h := &Hypervisor{
 		points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay),
-		images: map[string]*storedImage{},
-		guests: map[string]*guest{},
+		images: overlay.New(cfg.Base.images()),
+	}
+	h.guests = overlay.New(h.guestsOf(cfg.Base))
+	if cfg.Base.Host != nil {
+		h.host = *cfg.Base.Host
+		return h
 	}
 	h.host = driver.Host{
 		Name: cfg.Name, Type: "fake", Version: 1_000_000, VirtType: "fake", Arch: "x86_64",

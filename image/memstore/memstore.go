@@ -3,7 +3,6 @@
 package memstore
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/blockio"
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/inject"
+	"github.com/welkin-cloud/cloud/internal/overlay"
 )
 
 // Config of New. The zero value is a store without limit or fault.
@@ -28,6 +28,9 @@ type Config struct {
 	// Delay says how long an operation takes on Clock.
 	Delay func(op, id string) time.Duration
 	Clock clock.Clock // the machine's if nil
+
+	// Base is what the store keeps already; nothing if it is zero.
+	Base Base
 }
 
 // Store is a driver.Store in memory.
@@ -36,7 +39,7 @@ type Store struct {
 	points *inject.Points
 
 	mu     sync.Mutex
-	images map[string][]byte
+	images *overlay.Map[blob]
 	bytes  int64
 }
 
@@ -45,7 +48,7 @@ var _ driver.Store = (*Store)(nil)
 // New returns an empty store.
 func New(cfg Config) *Store {
 	return &Store{
-		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay), images: map[string][]byte{},
+		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay), images: overlay.New(cfg.Base.blobs()),
 	}
 }
 
@@ -85,10 +88,10 @@ func (s *Store) Put(ctx context.Context, id string, content io.Reader) (int64, e
 	}
 	n := int64(len(data))
 	return n, s.points.Effect(ctx, "Put", id, &s.mu, func() error {
-		if _, ok := s.images[id]; ok {
+		if _, ok := s.images.Get(id); ok {
 			return driver.Errorf(driver.Conflict, "image %s is stored already", id)
 		}
-		s.images[id] = slices.Clip(data)
+		s.images.Set(id, blob{data: slices.Clip(data), size: n})
 		s.bytes += n
 		return nil
 	})
@@ -101,18 +104,20 @@ func (s *Store) Open(ctx context.Context, id string) (driver.Content, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, ok := s.images[id]
+	b, ok := s.images.Get(id)
 	if !ok {
 		return nil, driver.Errorf(driver.NotFound, "the image's content is not in the store")
 	}
-	return content{bytes.NewReader(b)}, nil
+	return content{io.NewSectionReader(b, 0, b.size)}, nil
 }
 
 // Delete removes an image.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.points.Call(ctx, "Delete", id, &s.mu, func() error {
-		s.bytes -= int64(len(s.images[id]))
-		delete(s.images, id)
+		if b, ok := s.images.Get(id); ok && !b.free {
+			s.bytes -= b.size
+		}
+		s.images.Delete(id)
 		return nil
 	})
 }
@@ -121,15 +126,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 func (s *Store) List(context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := make([]string, 0, len(s.images))
-	for id := range s.images {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids, nil
+	return s.images.Keys(), nil
 }
 
 // content is an open image.
-type content struct{ *bytes.Reader }
+type content struct{ *io.SectionReader }
 
 func (content) Close() error { return nil }

@@ -5,13 +5,13 @@ package memnetwork
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/inject"
+	"github.com/welkin-cloud/cloud/internal/overlay"
 	"github.com/welkin-cloud/cloud/network/driver"
 )
 
@@ -29,18 +29,33 @@ type Config struct {
 	Fault func(ctx context.Context, op, id string) error
 	// Delay says how long a call takes on Clock.
 	Delay func(op, id string) time.Duration
+
+	// Base is what is on the host already; nothing if it is zero.
+	Base Base
+}
+
+// Base is what a host holds before its first call. Its functions may be nil; they are
+// asked for a thing when it is first touched, and must give the same answers always. A
+// host with a base reaches every provider network.
+type Base struct {
+	Network func(id string) (driver.Network, bool)
+	Port    func(id string) (driver.Port, bool)
+	Router  func(id string) (driver.Router, bool)
+	// Networks, Ports and Routers are the ids of all.
+	Networks, Ports, Routers func() []string
 }
 
 // Mechanism is the fake. It is a driver.Mechanism. Closing it is what the end of a
 // process is to a real one: it may be used again.
 type Mechanism struct {
-	host   driver.Host
-	points *inject.Points
+	host    driver.Host
+	points  *inject.Points
+	reaches bool // every provider network
 
-	mu       sync.RWMutex
-	networks map[string]driver.Network
-	ports    map[string]driver.Port
-	routers  map[string]driver.Router
+	mu       sync.Mutex
+	networks *overlay.Map[driver.Network]
+	ports    *overlay.Map[driver.Port]
+	routers  *overlay.Map[driver.Router]
 	served   map[string]bool // networks with metadata since the last Close
 	handler  driver.MetadataHandler
 }
@@ -58,9 +73,10 @@ func New(cfg Config) *Mechanism {
 	return &Mechanism{
 		host:     driver.Host{Name: cfg.Name, Type: "fake", Physical: slices.Sorted(slices.Values(cfg.Physical))},
 		points:   inject.New(cfg.Clock, cfg.Fault, cfg.Delay),
-		networks: make(map[string]driver.Network),
-		ports:    make(map[string]driver.Port),
-		routers:  make(map[string]driver.Router),
+		reaches:  cfg.Base.Network != nil,
+		networks: overlay.New(overlay.Base[driver.Network]{Get: cfg.Base.Network, Keys: cfg.Base.Networks}),
+		ports:    overlay.New(overlay.Base[driver.Port]{Get: cfg.Base.Port, Keys: cfg.Base.Ports}),
+		routers:  overlay.New(overlay.Base[driver.Router]{Get: cfg.Base.Router, Keys: cfg.Base.Routers}),
 		served:   make(map[string]bool),
 	}
 }
@@ -102,11 +118,11 @@ func (m *Mechanism) EnsureNetwork(ctx context.Context, n driver.Network) error {
 		if n.ID == "" {
 			return driver.Errorf(driver.Invalid, "a network has no id")
 		}
-		if n.Physical != "" && !slices.Contains(m.host.Physical, n.Physical) {
+		if n.Physical != "" && !m.reaches && !slices.Contains(m.host.Physical, n.Physical) {
 			return driver.Errorf(driver.Unsupported, "this host does not reach provider network %s", n.Physical)
 		}
 		n.Subnets, n.Peers, n.Leases = slices.Clone(n.Subnets), slices.Clone(n.Peers), slices.Clone(n.Leases)
-		m.networks[n.ID] = n
+		m.networks.Set(n.ID, n)
 		m.served[n.ID] = n.Service.PortID != ""
 		return nil
 	})
@@ -118,7 +134,7 @@ func (m *Mechanism) RemoveNetwork(ctx context.Context, id string) error {
 		if m.used(id) {
 			return driver.Errorf(driver.Conflict, "network %s still has ports on this host", id)
 		}
-		delete(m.networks, id)
+		m.networks.Delete(id)
 		delete(m.served, id)
 		return nil
 	})
@@ -126,12 +142,12 @@ func (m *Mechanism) RemoveNetwork(ctx context.Context, id string) error {
 
 // used reports whether a port or a router is on the network.
 func (m *Mechanism) used(network string) bool {
-	for _, p := range m.ports {
+	for _, p := range m.ports.All() {
 		if p.NetworkID == network {
 			return true
 		}
 	}
-	for _, r := range m.routers {
+	for _, r := range m.routers.All() {
 		if slices.Contains(networksOf(r), network) {
 			return true
 		}
@@ -154,12 +170,12 @@ func networksOf(r driver.Router) []string {
 // EnsurePort keeps the port.
 func (m *Mechanism) EnsurePort(ctx context.Context, p driver.Port) (at driver.Attachment, err error) {
 	err = m.change(ctx, "EnsurePort", p.ID, func() error {
-		n, ok := m.networks[p.NetworkID]
+		n, ok := m.networks.Get(p.NetworkID)
 		if !ok {
 			return driver.Errorf(driver.NotFound, "network %s is not on this host", p.NetworkID)
 		}
 		p.Addresses, p.Pairs, p.Rules = slices.Clone(p.Addresses), slices.Clone(p.Pairs), slices.Clone(p.Rules)
-		m.ports[p.ID] = p
+		m.ports.Set(p.ID, p)
 		at = driver.Attachment{Tap: tapName(p.ID), MTU: n.MTU}
 		return nil
 	})
@@ -175,7 +191,7 @@ func tapName(port string) string { return "tap" + port[:min(11, len(port))] }
 // RemovePort forgets the port.
 func (m *Mechanism) RemovePort(ctx context.Context, id string) error {
 	return m.change(ctx, "RemovePort", id, func() error {
-		delete(m.ports, id)
+		m.ports.Delete(id)
 		return nil
 	})
 }
@@ -184,12 +200,12 @@ func (m *Mechanism) RemovePort(ctx context.Context, id string) error {
 func (m *Mechanism) EnsureRouter(ctx context.Context, r driver.Router) error {
 	return m.change(ctx, "EnsureRouter", r.ID, func() error {
 		for _, id := range networksOf(r) {
-			if _, ok := m.networks[id]; !ok {
+			if _, ok := m.networks.Get(id); !ok {
 				return driver.Errorf(driver.NotFound, "network %s is not on this host", id)
 			}
 		}
 		r.Ports, r.Floating, r.Routes = slices.Clone(r.Ports), slices.Clone(r.Floating), slices.Clone(r.Routes)
-		m.routers[r.ID] = r
+		m.routers.Set(r.ID, r)
 		return nil
 	})
 }
@@ -197,7 +213,7 @@ func (m *Mechanism) EnsureRouter(ctx context.Context, r driver.Router) error {
 // RemoveRouter forgets the router.
 func (m *Mechanism) RemoveRouter(ctx context.Context, id string) error {
 	return m.change(ctx, "RemoveRouter", id, func() error {
-		delete(m.routers, id)
+		m.routers.Delete(id)
 		return nil
 	})
 }
@@ -207,12 +223,12 @@ func (m *Mechanism) Inventory(ctx context.Context) (driver.Inventory, error) {
 	if err := m.points.Before(ctx, "Inventory", ""); err != nil {
 		return driver.Inventory{}, err
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return driver.Inventory{
-		Networks: slices.Sorted(maps.Keys(m.networks)),
-		Ports:    slices.Sorted(maps.Keys(m.ports)),
-		Routers:  slices.Sorted(maps.Keys(m.routers)),
+		Networks: m.networks.Keys(),
+		Ports:    m.ports.Keys(),
+		Routers:  m.routers.Keys(),
 	}, nil
 }
 
@@ -227,24 +243,21 @@ func (m *Mechanism) Close() error {
 
 // Network returns a network as it was last ensured.
 func (m *Mechanism) Network(id string) (driver.Network, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	n, ok := m.networks[id]
-	return n, ok
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.networks.Get(id)
 }
 
 // Port returns a port as it was last ensured.
 func (m *Mechanism) Port(id string) (driver.Port, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	p, ok := m.ports[id]
-	return p, ok
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ports.Get(id)
 }
 
 // Router returns a router as it was last ensured.
 func (m *Mechanism) Router(id string) (driver.Router, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	r, ok := m.routers[id]
-	return r, ok
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.routers.Get(id)
 }

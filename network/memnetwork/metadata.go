@@ -29,9 +29,9 @@ func (m *Mechanism) Get(networkID string, source netip.Addr, path string) (*http
 // Ask sends a request to the metadata service, as the guest with the source address
 // on the network would. Unavailable if the network has no metadata service.
 func (m *Mechanism) Ask(networkID string, source netip.Addr, r *http.Request) (*http.Response, error) {
-	m.mu.RLock()
-	served, h := m.served[networkID], m.handler
-	m.mu.RUnlock()
+	m.mu.Lock()
+	served, h := m.serves(networkID), m.handler
+	m.mu.Unlock()
 	if !served {
 		return nil, driver.Errorf(driver.Unavailable, "network %s has no metadata service", networkID)
 	}
@@ -42,6 +42,17 @@ func (m *Mechanism) Ask(networkID string, source netip.Addr, r *http.Request) (*
 		h.ServeMetadata(w, r, driver.MetadataRequest{NetworkID: networkID, Source: source})
 	}
 	return w.response(r), nil
+}
+
+// serves reports whether a network has metadata: one of the base has it without another
+// EnsureNetwork. The caller holds mu.
+func (m *Mechanism) serves(networkID string) bool {
+	served, known := m.served[networkID]
+	if known || !m.reaches {
+		return served
+	}
+	n, _ := m.networks.Get(networkID)
+	return n.Service.PortID != ""
 }
 
 // recorder keeps an answer.

@@ -19,6 +19,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/inject"
 	"github.com/welkin-cloud/cloud/internal/inspect"
+	"github.com/welkin-cloud/cloud/internal/overlay"
 	"github.com/welkin-cloud/cloud/volume/driver"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	// Delay says how long an operation takes on Clock.
 	Delay func(op, id string) time.Duration
 	Clock clock.Clock // the machine's if nil
+
+	// Base is what the backend keeps already; nothing if it is zero.
+	Base Base
 }
 
 // Backend is a driver.Backend in memory.
@@ -41,15 +45,17 @@ type Backend struct {
 	points *inject.Points
 
 	mu        sync.Mutex
-	volumes   map[string]*disk
-	snapshots map[string]*snapshot
-	connected map[string]map[string]bool // volume to hosts
+	volumes   *overlay.Map[*disk]
+	snapshots *overlay.Map[*snapshot]
+	taken     int // GiB of the volumes, but for those of the base
 }
 
 // disk is the content of a volume: what was written from its start; the rest is zeros.
 type disk struct {
-	gib  int
-	data []byte // never changed in place: clones share it
+	gib   int
+	data  []byte          // never changed in place: clones share it
+	hosts map[string]bool // that it is connected to
+	free  bool            // of the base: its size does not count
 }
 
 type snapshot struct {
@@ -68,8 +74,8 @@ func New(cfg Config) *Backend {
 		cfg.CapacityGiB = 1_000_000
 	}
 	return &Backend{
-		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay), volumes: map[string]*disk{}, snapshots: map[string]*snapshot{},
-		connected: map[string]map[string]bool{},
+		cfg: cfg, points: inject.New(cfg.Clock, cfg.Fault, cfg.Delay),
+		volumes: overlay.New(cfg.Base.volumes()), snapshots: overlay.New(cfg.Base.snapshots()),
 	}
 }
 
@@ -83,7 +89,11 @@ func (b *Backend) SetDelay(f func(op, id string) time.Duration) { b.points.SetDe
 func (b *Backend) Connected(id string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Sorted(maps.Keys(b.connected[id]))
+	d, ok := b.volumes.Get(id)
+	if !ok {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(d.hosts))
 }
 
 // change is an operation that changes what is stored.
@@ -103,29 +113,22 @@ func (b *Backend) Close() error { return nil }
 func (b *Backend) Capacity(context.Context) (driver.Capacity, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return driver.Capacity{TotalGiB: b.cfg.CapacityGiB, FreeGiB: b.cfg.CapacityGiB - b.used()}, nil
-}
-
-func (b *Backend) used() int {
-	n := 0
-	for _, d := range b.volumes {
-		n += d.gib
-	}
-	return n
+	return driver.Capacity{TotalGiB: b.cfg.CapacityGiB, FreeGiB: b.cfg.CapacityGiB - b.taken}, nil
 }
 
 // add makes a volume with content, under the lock.
 func (b *Backend) add(id string, gib int, data []byte) error {
-	if old, ok := b.volumes[id]; ok {
+	if old, ok := b.volumes.Get(id); ok {
 		if old.gib != gib {
 			return driver.Errorf(driver.Conflict, "volume %s exists with another size", id)
 		}
 		return nil
 	}
-	if b.used()+gib > b.cfg.CapacityGiB {
+	if b.taken+gib > b.cfg.CapacityGiB {
 		return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
 	}
-	b.volumes[id] = &disk{gib, data}
+	b.taken += gib
+	b.volumes.Set(id, &disk{gib: gib, data: data})
 	return nil
 }
 
@@ -139,7 +142,7 @@ func (b *Backend) Create(ctx context.Context, id string, gib int) error {
 // Clone copies a volume.
 func (b *Backend) Clone(ctx context.Context, id string, gib int, sourceID string) error {
 	return b.change(ctx, "Clone", id, func() error {
-		src, ok := b.volumes[sourceID]
+		src, ok := b.volumes.Get(sourceID)
 		if !ok {
 			return driver.Errorf(driver.NotFound, "volume %s is not stored", sourceID)
 		}
@@ -150,7 +153,7 @@ func (b *Backend) Clone(ctx context.Context, id string, gib int, sourceID string
 // Restore copies a snapshot.
 func (b *Backend) Restore(ctx context.Context, id string, gib int, snapshotID string) error {
 	return b.change(ctx, "Restore", id, func() error {
-		src, ok := b.snapshots[snapshotID]
+		src, ok := b.snapshots.Get(snapshotID)
 		if !ok {
 			return driver.Errorf(driver.NotFound, "snapshot %s is not stored", snapshotID)
 		}
@@ -209,7 +212,7 @@ func (b *Backend) Export(ctx context.Context, id, format string) (io.ReadCloser,
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d, ok := b.volumes[id]
+	d, ok := b.volumes.Get(id)
 	if !ok {
 		return nil, driver.Errorf(driver.NotFound, "volume %s is not stored", id)
 	}
@@ -261,7 +264,7 @@ func (b *Backend) Overwrite(ctx context.Context, id string, content io.Reader) e
 		return err
 	}
 	b.mu.Lock()
-	d, ok := b.volumes[id]
+	d, ok := b.volumes.Get(id)
 	b.mu.Unlock()
 	if !ok {
 		return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
@@ -294,14 +297,17 @@ func (d padded) ReadAt(p []byte, at int64) (int, error) {
 // Extend grows a volume.
 func (b *Backend) Extend(ctx context.Context, id string, gib int) error {
 	return b.change(ctx, "Extend", id, func() error {
-		d, ok := b.volumes[id]
+		d, ok := b.volumes.Get(id)
 		switch {
 		case !ok:
 			return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
 		case gib < d.gib:
 			return driver.Errorf(driver.Invalid, "a volume cannot shrink")
-		case b.used()+gib-d.gib > b.cfg.CapacityGiB:
+		case b.taken+gib-d.gib > b.cfg.CapacityGiB:
 			return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
+		}
+		if !d.free {
+			b.taken += gib - d.gib
 		}
 		d.gib = gib
 		return nil
@@ -311,13 +317,15 @@ func (b *Backend) Extend(ctx context.Context, id string, gib int) error {
 // Delete removes a volume.
 func (b *Backend) Delete(ctx context.Context, id string) error {
 	return b.change(ctx, "Delete", id, func() error {
-		for _, s := range b.snapshots {
+		for _, s := range b.snapshots.All() {
 			if s.volumeID == id {
 				return driver.Errorf(driver.Conflict, "volume %s has snapshots", id)
 			}
 		}
-		delete(b.volumes, id)
-		delete(b.connected, id)
+		if d, ok := b.volumes.Get(id); ok && !d.free {
+			b.taken -= d.gib
+		}
+		b.volumes.Delete(id)
 		return nil
 	})
 }
@@ -325,12 +333,12 @@ func (b *Backend) Delete(ctx context.Context, id string) error {
 // Snapshot keeps the content of a volume.
 func (b *Backend) Snapshot(ctx context.Context, volumeID, snapshotID string) error {
 	return b.change(ctx, "Snapshot", snapshotID, func() error {
-		d, ok := b.volumes[volumeID]
+		d, ok := b.volumes.Get(volumeID)
 		if !ok {
 			return driver.Errorf(driver.NotFound, "volume %s is not stored", volumeID)
 		}
-		if _, ok := b.snapshots[snapshotID]; !ok {
-			b.snapshots[snapshotID] = &snapshot{disk{d.gib, d.data}, volumeID}
+		if _, ok := b.snapshots.Get(snapshotID); !ok {
+			b.snapshots.Set(snapshotID, &snapshot{disk{gib: d.gib, data: d.data}, volumeID})
 		}
 		return nil
 	})
@@ -339,7 +347,7 @@ func (b *Backend) Snapshot(ctx context.Context, volumeID, snapshotID string) err
 // DeleteSnapshot removes a snapshot.
 func (b *Backend) DeleteSnapshot(ctx context.Context, id string) error {
 	return b.change(ctx, "DeleteSnapshot", id, func() error {
-		delete(b.snapshots, id)
+		b.snapshots.Delete(id)
 		return nil
 	})
 }
@@ -347,13 +355,14 @@ func (b *Backend) DeleteSnapshot(ctx context.Context, id string) error {
 // Connect readies a volume for a host.
 func (b *Backend) Connect(ctx context.Context, id, host string) (driver.Connection, error) {
 	err := b.change(ctx, "Connect", id, func() error {
-		if _, ok := b.volumes[id]; !ok {
+		d, ok := b.volumes.Get(id)
+		if !ok {
 			return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
 		}
-		if b.connected[id] == nil {
-			b.connected[id] = map[string]bool{}
+		if d.hosts == nil {
+			d.hosts = map[string]bool{}
 		}
-		b.connected[id][host] = true
+		d.hosts[host] = true
 		return nil
 	})
 	if err != nil {
@@ -365,7 +374,9 @@ func (b *Backend) Connect(ctx context.Context, id, host string) (driver.Connecti
 // Disconnect ends the use of a volume on a host.
 func (b *Backend) Disconnect(ctx context.Context, id, host string) error {
 	return b.change(ctx, "Disconnect", id, func() error {
-		delete(b.connected[id], host)
+		if d, ok := b.volumes.Get(id); ok {
+			delete(d.hosts, host)
+		}
 		return nil
 	})
 }
@@ -374,9 +385,10 @@ func (b *Backend) Disconnect(ctx context.Context, id, host string) error {
 func (b *Backend) Volumes(context.Context) ([]driver.Volume, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := make([]driver.Volume, 0, len(b.volumes))
-	for _, id := range slices.Sorted(maps.Keys(b.volumes)) {
-		list = append(list, driver.Volume{ID: id, SizeGiB: b.volumes[id].gib})
+	list := make([]driver.Volume, 0, b.volumes.Len())
+	for _, id := range b.volumes.Keys() {
+		d, _ := b.volumes.Get(id)
+		list = append(list, driver.Volume{ID: id, SizeGiB: d.gib})
 	}
 	return list, nil
 }
@@ -385,9 +397,10 @@ func (b *Backend) Volumes(context.Context) ([]driver.Volume, error) {
 func (b *Backend) Snapshots(context.Context) ([]driver.Snapshot, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := make([]driver.Snapshot, 0, len(b.snapshots))
-	for _, id := range slices.Sorted(maps.Keys(b.snapshots)) {
-		list = append(list, driver.Snapshot{ID: id, VolumeID: b.snapshots[id].volumeID})
+	list := make([]driver.Snapshot, 0, b.snapshots.Len())
+	for _, id := range b.snapshots.Keys() {
+		s, _ := b.snapshots.Get(id)
+		list = append(list, driver.Snapshot{ID: id, VolumeID: s.volumeID})
 	}
 	return list, nil
 }
