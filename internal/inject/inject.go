@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/clock"
+	"github.com/welkin-cloud/cloud/internal/hold"
 )
 
 // Fault is asked at each call of a driver with the method's name and the id of what it
@@ -63,7 +64,7 @@ func (p *Points) Before(ctx context.Context, op, id string) error {
 	fault, delay := p.fault, p.delay
 	p.mu.RUnlock()
 	if delay != nil {
-		if err := clock.Sleep(ctx, p.clock, delay(op, id)); err != nil {
+		if err := hold.Sleep(ctx, p.clock, delay(op, id)); err != nil {
 			return err
 		}
 	}

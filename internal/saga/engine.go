@@ -76,6 +76,7 @@ type Engine struct {
 	limits  map[string]*limit
 	alarms  map[string]alarm // pending calls of the clock, by name
 	waiters map[string][]chan struct{}
+	held    map[string]int // calls that are held, by saga; see package hold
 	changed chan struct{} // closed when a saga has changed; nil if nobody waits
 }
 
@@ -89,6 +90,7 @@ func New(db *state.DB, c clock.Clock, id *ids.Source, log *slog.Logger, cfg Conf
 		limits:  map[string]*limit{},
 		alarms:  map[string]alarm{},
 		waiters: map[string][]chan struct{}{},
+		held:    map[string]int{},
 	}
 	e.byResource = state.NewIndex("resource", func(s *Saga) []string { return []string{resourceKey(s)} })
 	e.active = state.NewIndex("active", func(s *Saga) []string {

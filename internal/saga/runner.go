@@ -7,6 +7,7 @@ import (
 
 	"github.com/welkin-cloud/cloud/internal/caller"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/hold"
 )
 
 var (
@@ -142,9 +143,11 @@ func (e *Engine) call(ctx context.Context, r *Run, do func(context.Context, *Run
 	return r.err
 }
 
-// stepContext carries on whose behalf a step runs.
+// stepContext carries on whose behalf a step runs, and who is told when it is held.
 func (e *Engine) stepContext(s *Saga) context.Context {
-	return caller.With(e.life, caller.Info{RequestID: s.RequestID, UserID: s.UserID, ProjectID: s.ProjectID})
+	ctx := caller.With(e.life, caller.Info{RequestID: s.RequestID, UserID: s.UserID, ProjectID: s.ProjectID})
+	id := s.ID
+	return hold.Watch(ctx, func() func() { return e.hold(id) })
 }
 
 // beginStep gives the ctx of a forward step, unless the saga was cancelled since

@@ -50,7 +50,8 @@ func (e *Engine) Wait(ctx context.Context, id string) error {
 	}
 }
 
-// Idle returns when no saga is runnable now: all are terminal or wait for a time.
+// Idle returns when no saga goes on by itself now: all are terminal, wait for a time, or
+// are in a step that is held (see package hold).
 func (e *Engine) Idle(ctx context.Context) error {
 	for {
 		e.mu.Lock()
@@ -79,11 +80,35 @@ func (e *Engine) Idle(ctx context.Context) error {
 func (e *Engine) busy() bool {
 	now := e.clock.Now()
 	for s := range e.sagas.Where(e.db.Snapshot(), e.runnable) {
-		if !s.NotBefore.After(now) {
+		if !s.NotBefore.After(now) && !e.isHeld(&s) {
 			return true
 		}
 	}
 	return false
+}
+
+// hold notes that a call of a saga's step is held, until the function that it returns
+// is called.
+func (e *Engine) hold(id string) (resumed func()) {
+	e.mu.Lock()
+	e.held[id]++
+	e.mu.Unlock()
+	e.broadcast()
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.held[id]--; e.held[id] == 0 {
+			delete(e.held, id)
+		}
+	}
+}
+
+// isHeld reports whether a saga is in a step that is held. A forward step whose saga
+// was cancelled is let go.
+func (e *Engine) isHeld(s *Saga) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[s.ID] > 0 && !(s.Cancelled && s.Status == Running)
 }
 
 func errClosed() error { return fault.New(fault.Unavailable, "the saga engine is not open") }
