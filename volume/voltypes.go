@@ -199,6 +199,9 @@ func (s *Service) ensureDefaultType(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.CreateType(ctx, CreateTypeOptions{Name: DefaultType, Description: "Default Volume Type"})
+	if fault.Of(err) == fault.AlreadyExists { // another controller starts too
+		return nil
+	}
 	return err
 }
 

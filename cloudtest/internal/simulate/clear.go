@@ -12,25 +12,25 @@ func (r *run) clear() {
 	for range 4 { // what depends on others goes in a later round
 		r.ask("clear", func(q *request) error {
 			for _, s := range q.c.Compute.ListServers(q.ctx, "", nil) {
-				_ = q.c.Compute.DeleteServer(q.ctx, s.ID)
+				_ = q.c.Compute.DeleteServer(q.ctx, q.gone(s.ID))
 			}
 			for _, b := range q.c.Volumes.ListBackups(q.ctx, "") {
-				_ = q.c.Volumes.DeleteBackup(q.ctx, b.ID)
+				_ = q.c.Volumes.DeleteBackup(q.ctx, q.gone(b.ID))
 			}
 			for _, s := range q.c.Volumes.ListSnapshots(q.ctx, "") {
-				_ = q.c.Volumes.DeleteSnapshot(q.ctx, s.ID)
+				_ = q.c.Volumes.DeleteSnapshot(q.ctx, q.gone(s.ID))
 			}
 			for _, v := range q.c.Volumes.ListVolumes(q.ctx, "") {
-				_ = q.c.Volumes.DeleteVolume(q.ctx, v.ID)
+				_ = q.c.Volumes.DeleteVolume(q.ctx, q.gone(v.ID))
 			}
 			for _, i := range q.c.Images.ListImages(q.ctx, image.Filter{Visibility: "all"}) {
 				if i.ID != r.ledger.image {
-					_ = q.c.Images.DeleteImage(q.ctx, i.ID)
+					_ = q.c.Images.DeleteImage(q.ctx, q.gone(i.ID))
 				}
 			}
 			floats, _ := q.c.Networks.ListFloatingIPs(q.ctx)
 			for _, f := range floats {
-				_ = q.c.Networks.DeleteFloatingIP(q.ctx, f.ID)
+				_ = q.c.Networks.DeleteFloatingIP(q.ctx, q.gone(f.ID))
 			}
 			ports, _ := q.c.Networks.ListPorts(q.ctx)
 			for _, p := range ports {

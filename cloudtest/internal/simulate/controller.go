@@ -63,7 +63,9 @@ func (w *world) boot(name string, life int) *controller {
 			c.err = err
 			return
 		}
-		c.cloud, c.err = cloud.New(c.context(w.ctx), w.config(c, store.(state.Follower)))
+		if c.cloud, c.err = cloud.New(c.context(w.ctx), w.config(c, store.(state.Follower))); c.err != nil {
+			w.schedule.note("%s does not start: %v", c.name, c.err)
+		}
 	}()
 	return c
 }

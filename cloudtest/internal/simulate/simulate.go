@@ -239,11 +239,12 @@ func (r *run) until(what string, done func() bool) {
 			return
 		case len(ready) > 0:
 			r.schedule.release(ready[r.schedule.random.IntN(len(ready))])
-		case !r.clock.ring(end):
+		case r.clock.ring(end):
+		case !done():
 			r.complain("it does not come about that %s", what)
 			return
 		}
-		if r.schedule.steps > maxSteps {
+		if r.schedule.steps++; r.schedule.steps > maxSteps {
 			r.complain("it goes on for ever before %s", what)
 			return
 		}

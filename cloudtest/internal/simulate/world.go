@@ -69,7 +69,7 @@ func newWorld(ctx context.Context, seed uint64, sched *schedule, log *slog.Logge
 		w.hosts = append(w.hosts, &machine{
 			name: name,
 			hypervisor: memhypervisor.New(memhypervisor.Config{
-				Name: name, VCPUs: 4, MemoryMiB: 4096, DiskGiB: 40, Fault: w.fault("", "Host"),
+				Name: name, VCPUs: 4, MemoryMiB: 4096, DiskGiB: 40, Fault: w.fault(name+" ", "Host"),
 			}),
 			network: memnetwork.New(memnetwork.Config{
 				Name: name, Physical: []string{physical}, Fault: w.fault(name+" ", "Host"),
