@@ -53,11 +53,13 @@ type Config struct {
 	// directory serves one cloud at a time. Empty keeps everything in memory.
 	Dir string
 	// Engine keeps the state instead of Dir: it may be one that several controllers
-	// share. It belongs to the cloud from New on.
+	// share. It belongs to the cloud from New on. Without Dir it keeps the token keys
+	// too; with it they are in Dir, and controllers need the same ones.
 	Engine state.Engine
-	// Controller names this process among those that work on one state; empty means
-	// "controller". With the same name as before, a process goes on with its own work
-	// at once after a crash; others take that work when its lease is over.
+	// Controller names this process among those that work on one state, each of which
+	// needs a name of its own; empty means "controller". With the same name as before,
+	// a process goes on with its own work at once after a crash; others take that work
+	// when its lease is over.
 	Controller string
 
 	Hypervisors []hypervisor.Hypervisor        // one for each compute host
@@ -87,7 +89,8 @@ type Config struct {
 	Log   *slog.Logger // nil for none
 	Clock Clock        // nil for the machine's
 	// Seed makes identifiers and secrets predictable, for tests only; 0 draws them
-	// from the operating system.
+	// from the operating system. Controllers of one state need different seeds: with
+	// the same one they would make the same identifiers.
 	Seed uint64
 }
 
@@ -187,6 +190,7 @@ func newCore(cfg Config) (*core.Core, error) {
 func (c *Cloud) compose(cfg Config) (err error) {
 	who := identity.Config{
 		AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
+		SharedKeys: cfg.Engine != nil && cfg.Dir == "",
 	}
 	if cfg.Dir != "" {
 		who.Keys = identity.FileKeys(filepath.Join(cfg.Dir, "keys"))

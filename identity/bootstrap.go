@@ -19,7 +19,7 @@ func (s *Service) Bootstrap(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap("identity.Bootstrap", err)
 	}
-	err = s.update(ctx, "Bootstrap", func(tx *state.Tx) error {
+	return s.update(ctx, "Bootstrap", func(tx *state.Tx) error {
 		if err := s.bootDomain(ctx, tx); err != nil {
 			return err
 		}
@@ -31,8 +31,6 @@ func (s *Service) Bootstrap(ctx context.Context) error {
 		}
 		return s.bootCatalog(ctx, tx)
 	})
-	s.catalogRevision.Add(1)
-	return err
 }
 
 // adminHash hashes the administrator's password if it will be needed.

@@ -66,7 +66,7 @@ func (s *Service) CreateService(ctx context.Context, opts CreateServiceOptions) 
 	if c.ID == "" {
 		c.ID = s.core.IDs.Hex()
 	}
-	err := s.updateCatalog(ctx, "CreateService", func(tx *state.Tx) error {
+	err := s.update(ctx, "CreateService", func(tx *state.Tx) error {
 		if err := checkName("service's type", c.Type, maxName); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (s *Service) ListServices(ctx context.Context, opts *ListServicesOptions) (
 // UpdateService changes a service.
 func (s *Service) UpdateService(ctx context.Context, id string, opts UpdateServiceOptions) (CatalogService, error) {
 	var c CatalogService
-	err := s.updateCatalog(ctx, "UpdateService", func(tx *state.Tx) error {
+	err := s.update(ctx, "UpdateService", func(tx *state.Tx) error {
 		s.emit(ctx, tx, updated, "service", id)
 		return s.t.services.Change(tx, id, func(old *CatalogService) error {
 			set(&old.Type, opts.Type)
@@ -112,7 +112,7 @@ func (s *Service) UpdateService(ctx context.Context, id string, opts UpdateServi
 
 // DeleteService removes a service and its endpoints.
 func (s *Service) DeleteService(ctx context.Context, id string) error {
-	return s.updateCatalog(ctx, "DeleteService", func(tx *state.Tx) error {
+	return s.update(ctx, "DeleteService", func(tx *state.Tx) error {
 		s.emit(ctx, tx, deleted, "service", id)
 		return firstError(
 			deleteAll(tx, s.t.endpoints, s.t.endpointService, func(e *Endpoint) string { return e.ID }, id),
@@ -142,7 +142,7 @@ func (s *Service) Catalog(ctx context.Context) []CatalogItem {
 }
 
 // CatalogRevision changes whenever Catalog may.
-func (s *Service) CatalogRevision() uint64 { return s.catalogRevision.Load() }
+func (s *Service) CatalogRevision() uint64 { return s.t.catalogRevision(s.core.DB.Snapshot()) }
 
 // Expand fills in the parts of an endpoint's URL that depend on who asks: how the
 // client reaches the cloud, and the scope of its token. It reports false for a URL

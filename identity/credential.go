@@ -55,7 +55,7 @@ func (s *Service) CreateCredential(ctx context.Context, opts CreateCredentialOpt
 		ID: s.core.IDs.Hex(), Type: opts.Type, Blob: opts.Blob,
 		UserID: opts.UserID, ProjectID: opts.ProjectID, Extra: opts.Extra,
 	}
-	err := s.updateCatalog(ctx, "CreateCredential", func(tx *state.Tx) error {
+	err := s.update(ctx, "CreateCredential", func(tx *state.Tx) error {
 		if err := s.checkCredential(tx, &c); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (s *Service) ListCredentials(ctx context.Context, opts *ListCredentialsOpti
 // UpdateCredential changes a credential. The access key of one of type "ec2" stays.
 func (s *Service) UpdateCredential(ctx context.Context, id string, opts UpdateCredentialOptions) (Credential, error) {
 	var c Credential
-	err := s.updateCatalog(ctx, "UpdateCredential", func(tx *state.Tx) error {
+	err := s.update(ctx, "UpdateCredential", func(tx *state.Tx) error {
 		s.emit(ctx, tx, updated, "credential", id)
 		return s.t.credentials.Change(tx, id, func(row *credentialRow) error {
 			var err error
@@ -159,7 +159,7 @@ func (s *Service) UpdateCredential(ctx context.Context, id string, opts UpdateCr
 
 // DeleteCredential removes a credential.
 func (s *Service) DeleteCredential(ctx context.Context, id string) error {
-	return s.updateCatalog(ctx, "DeleteCredential", func(tx *state.Tx) error {
+	return s.update(ctx, "DeleteCredential", func(tx *state.Tx) error {
 		s.emit(ctx, tx, deleted, "credential", id)
 		return s.t.credentials.Delete(tx, id)
 	})

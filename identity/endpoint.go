@@ -62,7 +62,7 @@ func (s *Service) CreateEndpoint(ctx context.Context, opts CreateEndpointOptions
 	if e.ID == "" {
 		e.ID = s.core.IDs.Hex()
 	}
-	err := s.updateCatalog(ctx, "CreateEndpoint", func(tx *state.Tx) error {
+	err := s.update(ctx, "CreateEndpoint", func(tx *state.Tx) error {
 		if err := s.checkEndpoint(tx, e); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *Service) ListEndpoints(ctx context.Context, opts *ListEndpointsOptions)
 // UpdateEndpoint changes an endpoint.
 func (s *Service) UpdateEndpoint(ctx context.Context, id string, opts UpdateEndpointOptions) (Endpoint, error) {
 	var e Endpoint
-	err := s.updateCatalog(ctx, "UpdateEndpoint", func(tx *state.Tx) error {
+	err := s.update(ctx, "UpdateEndpoint", func(tx *state.Tx) error {
 		s.emit(ctx, tx, updated, "endpoint", id)
 		return s.t.endpoints.Change(tx, id, func(old *Endpoint) error {
 			set(&old.ServiceID, opts.ServiceID)
@@ -129,7 +129,7 @@ func (s *Service) UpdateEndpoint(ctx context.Context, id string, opts UpdateEndp
 
 // DeleteEndpoint removes an endpoint.
 func (s *Service) DeleteEndpoint(ctx context.Context, id string) error {
-	return s.updateCatalog(ctx, "DeleteEndpoint", func(tx *state.Tx) error {
+	return s.update(ctx, "DeleteEndpoint", func(tx *state.Tx) error {
 		s.emit(ctx, tx, deleted, "endpoint", id)
 		return s.t.endpoints.Delete(tx, id)
 	})

@@ -28,23 +28,9 @@ const (
 	deleted = "deleted"
 )
 
-// update runs f in a transaction that may change what tokens are worth: cached
-// validations are looked up anew after it.
+// update runs f in a transaction.
 func (s *Service) update(ctx context.Context, op string, f func(tx *state.Tx) error) error {
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		tx.AfterCommit(s.changed)
-		return f(tx)
-	})
-	return fault.Wrap("identity."+op, err)
-}
-
-// updateCatalog is update for what only the catalog shows.
-func (s *Service) updateCatalog(ctx context.Context, op string, f func(tx *state.Tx) error) error {
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		tx.AfterCommit(func() { s.catalogRevision.Add(1) })
-		return f(tx)
-	})
-	return fault.Wrap("identity."+op, err)
+	return fault.Wrap("identity."+op, s.core.DB.Update(ctx, f))
 }
 
 // emit records the event of a change, "identity.user.created".

@@ -16,7 +16,6 @@ import (
 	"encoding/hex"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -43,9 +42,13 @@ type Config struct {
 	// Services are put into the catalog by Bootstrap.
 	Services []CatalogEntry
 
-	Keys     KeyStore      // of tokens and credentials; default MemoryKeys()
-	MaxKeys  int           // token keys that are kept, staged and primary included; default 3, at least 2
-	TokenTTL time.Duration // how long tokens are valid; default 1 h
+	Keys KeyStore // of tokens and credentials; default MemoryKeys()
+	// SharedKeys keeps the keys in the state instead of Keys, where all controllers of
+	// a cloud find them. Whoever can read the state can then make tokens and read the
+	// stored credentials.
+	SharedKeys bool
+	MaxKeys    int           // token keys that are kept, staged and primary included; default 3, at least 2
+	TokenTTL   time.Duration // how long tokens are valid; default 1 h
 
 	BcryptCost  int // 4 to 31; default 12, as in Keystone
 	HashWorkers int // passwords hashed at once; default the number of CPUs
@@ -87,7 +90,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TokenTTL <= 0 {
 		c.TokenTTL = time.Hour
 	}
-	if c.Keys == nil {
+	if c.Keys == nil && !c.SharedKeys {
 		c.Keys = MemoryKeys()
 	}
 	if c.MaxKeys < 2 {
@@ -110,13 +113,9 @@ type Service struct {
 	tokenKeys      *keyring
 	credentialKeys *keyring
 
-	// revision counts the changes that may alter what a token is worth,
-	// catalogRevision those that may alter the catalog.
-	revision        atomic.Uint64
-	catalogRevision atomic.Uint64
-	tokens          *recent.Cache[[32]byte, *opened]
-	secrets         *recent.Cache[string, [32]byte] // of application credentials
-	secretSalt      string
+	tokens     *recent.Cache[[32]byte, *opened]
+	secrets    *recent.Cache[string, [32]byte] // of application credentials
+	secretSalt string
 
 	owned func() error // closes what Open made; nil after New
 }
@@ -130,8 +129,12 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 	}
 	var salt [32]byte
 	c.IDs.Read(salt[:])
+	t := define(c.DB)
+	if cfg.SharedKeys {
+		cfg.Keys = &stateKeys{db: c.DB, sets: t.keys}
+	}
 	return &Service{
-		core: c, cfg: cfg, t: define(c.DB),
+		core: c, cfg: cfg, t: t,
 		hasher:         newHasher(cfg.BcryptCost, cfg.HashWorkers, cfg.HashQueue),
 		tokenKeys:      &keyring{set: TokenKeys, store: cfg.Keys, ids: c.IDs},
 		credentialKeys: &keyring{set: CredentialKeys, store: cfg.Keys, ids: c.IDs},
@@ -144,7 +147,7 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 // Start reads or makes the keys, and then does what Bootstrap does.
 func (s *Service) Start(ctx context.Context) error {
 	s.keyMu.Lock()
-	err := firstError(s.tokenKeys.load(), s.credentialKeys.load())
+	err := firstError(s.tokenKeys.load(ctx), s.credentialKeys.load(ctx))
 	s.keyMu.Unlock()
 	if err != nil {
 		return fault.Wrap("identity.Start", err)
@@ -160,6 +163,3 @@ func (s *Service) Close() error {
 	}
 	return s.owned()
 }
-
-// changed tells that what tokens are worth may have changed.
-func (s *Service) changed() { s.revision.Add(1) }

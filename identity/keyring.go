@@ -26,47 +26,59 @@ type keyring struct {
 	set   string
 	store KeyStore
 	ids   *ids.Source
-	keys  atomic.Pointer[[]*fernet.Key] // primary first, staged last
+	keys  atomic.Pointer[keys]
+}
+
+// keys are those that are in service, as of a revision of the store.
+type keys struct {
+	revision uint64
+	list     []*fernet.Key // primary first, staged last
 }
 
 // load reads the keys, making the first two when there are none.
-func (k *keyring) load() error {
-	keys, err := k.store.Load(k.set)
+func (k *keyring) load(ctx context.Context) error {
+	// The revision is read before the keys: what changes in between is read again.
+	revision := k.store.Revision(k.set)
+	keys, err := k.store.Load(ctx, k.set)
+	if err == nil && len(keys) == 0 {
+		first := map[int][]byte{0: k.newKey(), 1: k.newKey()}
+		keys, err = k.store.Change(ctx, k.set, func(keys map[int][]byte) {
+			if len(keys) == 0 { // nobody else was faster
+				maps.Copy(keys, first)
+			}
+		})
+	}
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 {
-		keys = map[int][]byte{0: k.newKey(), 1: k.newKey()}
-		if err := k.store.Save(k.set, keys); err != nil {
-			return err
-		}
-	}
-	k.use(keys)
+	k.use(revision, keys)
 	return nil
 }
 
+// stale reports whether the store may have other keys than those in service.
+func (k *keyring) stale() bool { return k.keys.Load().revision != k.store.Revision(k.set) }
+
 // rotate makes the staged key primary, stages a new one, and drops the oldest so
 // that most keys stay.
-func (k *keyring) rotate(most int) error {
-	keys, err := k.store.Load(k.set)
+func (k *keyring) rotate(ctx context.Context, most int) error {
+	revision, staged, spare := k.store.Revision(k.set), k.newKey(), k.newKey()
+	keys, err := k.store.Change(ctx, k.set, func(keys map[int][]byte) {
+		if len(keys) == 0 {
+			keys[0] = spare
+		}
+		numbers := slices.Sorted(maps.Keys(keys))
+		keys[numbers[len(numbers)-1]+1] = keys[0]
+		keys[0] = staged
+		for _, n := range slices.Sorted(maps.Keys(keys))[1:] {
+			if len(keys) > most {
+				delete(keys, n)
+			}
+		}
+	})
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 {
-		keys = map[int][]byte{0: k.newKey()}
-	}
-	numbers := slices.Sorted(maps.Keys(keys))
-	keys[numbers[len(numbers)-1]+1] = keys[0]
-	keys[0] = k.newKey()
-	for _, n := range slices.Sorted(maps.Keys(keys))[1:] {
-		if len(keys) > most {
-			delete(keys, n)
-		}
-	}
-	if err := k.store.Save(k.set, keys); err != nil {
-		return err
-	}
-	k.use(keys)
+	k.use(revision, keys)
 	return nil
 }
 
@@ -77,17 +89,17 @@ func (k *keyring) newKey() []byte {
 }
 
 // use takes keys into service.
-func (k *keyring) use(keys map[int][]byte) {
-	list := make([]*fernet.Key, 0, len(keys))
-	for _, n := range slices.Backward(slices.Sorted(maps.Keys(keys))) {
-		list = append(list, (*fernet.Key)(keys[n]))
+func (k *keyring) use(revision uint64, all map[int][]byte) {
+	list := make([]*fernet.Key, 0, len(all))
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(all))) {
+		list = append(list, (*fernet.Key)(all[n]))
 	}
-	k.keys.Store(&list)
+	k.keys.Store(&keys{revision, list})
 }
 
 // seal encrypts and signs a message; the result is URL-safe text.
 func (k *keyring) seal(message []byte, now time.Time) (string, error) {
-	text, err := fernet.EncryptAndSignAtTime(message, (*k.keys.Load())[0], now)
+	text, err := fernet.EncryptAndSignAtTime(message, k.keys.Load().list[0], now)
 	if err != nil {
 		return "", fault.New(fault.Internal, "").Because(err)
 	}
@@ -107,7 +119,7 @@ func (k *keyring) open(text string) ([]byte, bool) {
 		return nil, false
 	}
 	padded := text + "==="[:(4-len(text)%4)%4]
-	message := fernet.VerifyAndDecrypt([]byte(padded), 0, *k.keys.Load())
+	message := fernet.VerifyAndDecrypt([]byte(padded), 0, k.keys.Load().list)
 	return message, message != nil
 }
 
@@ -118,18 +130,26 @@ func (k *keyring) open(text string) ([]byte, bool) {
 func (s *Service) RotateKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	if err := s.tokenKeys.rotate(s.cfg.MaxKeys); err != nil {
+	if err := s.tokenKeys.rotate(ctx, s.cfg.MaxKeys); err != nil {
 		return fault.Wrap("identity.RotateKeys", err)
 	}
 	s.tokens.Clear()
 	return nil
 }
 
+// refreshKeys is ReloadKeys if the store tells that they have changed.
+func (s *Service) refreshKeys(ctx context.Context) error {
+	if !s.tokenKeys.stale() {
+		return nil
+	}
+	return s.ReloadKeys(ctx)
+}
+
 // ReloadKeys reads the token keys anew, after somebody else has rotated them.
 func (s *Service) ReloadKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	if err := s.tokenKeys.load(); err != nil {
+	if err := s.tokenKeys.load(ctx); err != nil {
 		return fault.Wrap("identity.ReloadKeys", err)
 	}
 	s.tokens.Clear()

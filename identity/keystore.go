@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,13 +23,17 @@ const (
 )
 
 // KeyStore keeps sets of secret keys, each under its number. Calls are not
-// concurrent within one Service.
+// concurrent within one Service, but for Revision.
 type KeyStore interface {
-	// Load returns the keys of a set; none if it was never saved.
-	Load(set string) (map[int][]byte, error)
-	// Save replaces the keys of a set. When it fails, the old ones or the new ones
-	// are there, or all of both.
-	Save(set string, keys map[int][]byte) error
+	// Load returns the keys of a set; none if it was never changed.
+	Load(ctx context.Context, set string) (map[int][]byte, error)
+	// Change replaces the keys of a set by what f makes of them, and returns those
+	// that are then there. f may alter its argument, and may be called several times.
+	// When Change fails, the old keys or the new ones are there, or all of both.
+	Change(ctx context.Context, set string, f func(keys map[int][]byte)) (map[int][]byte, error)
+	// Revision is another one when somebody else may have changed the set; stores
+	// that cannot tell return 0, and then ReloadKeys must be called.
+	Revision(set string) uint64
 }
 
 // MemoryKeys returns a store that forgets its keys with the process: then every
@@ -40,18 +45,25 @@ type memoryKeys struct {
 	sets map[string]map[int][]byte
 }
 
-func (m *memoryKeys) Load(set string) (map[int][]byte, error) {
+func (m *memoryKeys) Load(_ context.Context, set string) (map[int][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.sets[set]), nil
 }
 
-func (m *memoryKeys) Save(set string, keys map[int][]byte) error {
+func (m *memoryKeys) Change(_ context.Context, set string, f func(keys map[int][]byte)) (map[int][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sets[set] = maps.Clone(keys)
-	return nil
+	keys := maps.Clone(m.sets[set])
+	if keys == nil {
+		keys = map[int][]byte{}
+	}
+	f(keys)
+	m.sets[set] = keys
+	return maps.Clone(keys), nil
 }
+
+func (m *memoryKeys) Revision(string) uint64 { return 0 }
 
 // FileKeys returns a store below dir: DIR/fernet-keys/0 and so on, one key a file,
 // in the form that Keystone uses. Directories have mode 0700, files 0600.
@@ -59,7 +71,9 @@ func FileKeys(dir string) KeyStore { return fileKeys(dir) }
 
 type fileKeys string
 
-func (f fileKeys) Load(set string) (map[int][]byte, error) {
+func (f fileKeys) Revision(string) uint64 { return 0 }
+
+func (f fileKeys) Load(_ context.Context, set string) (map[int][]byte, error) {
 	dir := filepath.Join(string(f), set)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +101,19 @@ func (f fileKeys) Load(set string) (map[int][]byte, error) {
 	return keys, nil
 }
 
-func (f fileKeys) Save(set string, keys map[int][]byte) error {
+func (f fileKeys) Change(ctx context.Context, set string, change func(keys map[int][]byte)) (map[int][]byte, error) {
+	keys, err := f.Load(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	if keys == nil {
+		keys = map[int][]byte{}
+	}
+	change(keys)
+	return keys, f.save(set, keys)
+}
+
+func (f fileKeys) save(set string, keys map[int][]byte) error {
 	dir := filepath.Join(string(f), set)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return keyFault("write", set, err)

@@ -68,6 +68,9 @@ type LoginRequest struct {
 // fault.RateLimited says that too many passwords are being checked.
 func (s *Service) Login(ctx context.Context, req LoginRequest) (string, *Token, error) {
 	p := payload{}
+	if err := s.refreshKeys(ctx); err != nil {
+		return "", nil, fault.Wrap("identity.Login", err)
+	}
 	if err := s.identify(ctx, req, &p); err != nil {
 		return "", nil, fault.Wrap("identity.Login", err)
 	}

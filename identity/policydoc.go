@@ -28,7 +28,7 @@ func (s *Service) CreatePolicy(ctx context.Context, p PolicyDocument) (PolicyDoc
 	if p.ID == "" {
 		p.ID = s.core.IDs.Hex()
 	}
-	err := s.updateCatalog(ctx, "CreatePolicy", func(tx *state.Tx) error {
+	err := s.update(ctx, "CreatePolicy", func(tx *state.Tx) error {
 		s.emit(ctx, tx, created, "policy", p.ID)
 		return s.t.policies.Insert(tx, p)
 	})
@@ -52,7 +52,7 @@ func (s *Service) ListPolicies(ctx context.Context, mediaType string) ([]PolicyD
 // UpdatePolicy changes a policy.
 func (s *Service) UpdatePolicy(ctx context.Context, id string, opts UpdatePolicyOptions) (PolicyDocument, error) {
 	var p PolicyDocument
-	err := s.updateCatalog(ctx, "UpdatePolicy", func(tx *state.Tx) error {
+	err := s.update(ctx, "UpdatePolicy", func(tx *state.Tx) error {
 		s.emit(ctx, tx, updated, "policy", id)
 		return s.t.policies.Change(tx, id, func(old *PolicyDocument) error {
 			set(&old.Type, opts.Type)
@@ -67,7 +67,7 @@ func (s *Service) UpdatePolicy(ctx context.Context, id string, opts UpdatePolicy
 
 // DeletePolicy removes a policy.
 func (s *Service) DeletePolicy(ctx context.Context, id string) error {
-	return s.updateCatalog(ctx, "DeletePolicy", func(tx *state.Tx) error {
+	return s.update(ctx, "DeletePolicy", func(tx *state.Tx) error {
 		s.emit(ctx, tx, deleted, "policy", id)
 		return s.t.policies.Delete(tx, id)
 	})

@@ -37,7 +37,7 @@ func (s *Service) CreateRegion(ctx context.Context, opts CreateRegionOptions) (R
 	if g.ID == "" {
 		g.ID = s.core.IDs.Hex()
 	}
-	err := s.updateCatalog(ctx, "CreateRegion", func(tx *state.Tx) error {
+	err := s.update(ctx, "CreateRegion", func(tx *state.Tx) error {
 		if err := checkName("region", g.ID, maxName); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *Service) ListRegions(ctx context.Context, parentID string) ([]Region, e
 // UpdateRegion changes a region: fault.Invalid if it would end below itself.
 func (s *Service) UpdateRegion(ctx context.Context, id string, opts UpdateRegionOptions) (Region, error) {
 	var g Region
-	err := s.updateCatalog(ctx, "UpdateRegion", func(tx *state.Tx) error {
+	err := s.update(ctx, "UpdateRegion", func(tx *state.Tx) error {
 		if opts.ParentID != nil {
 			if err := s.checkParent(tx, id, *opts.ParentID); err != nil {
 				return err
@@ -109,7 +109,7 @@ func (s *Service) checkParent(r state.Reader, id, parentID string) error {
 // DeleteRegion removes a region and those below it: fault.Forbidden if one of them
 // has endpoints.
 func (s *Service) DeleteRegion(ctx context.Context, id string) error {
-	return s.updateCatalog(ctx, "DeleteRegion", func(tx *state.Tx) error {
+	return s.update(ctx, "DeleteRegion", func(tx *state.Tx) error {
 		if _, err := s.t.regions.Get(tx, id); err != nil {
 			return err
 		}

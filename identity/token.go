@@ -89,6 +89,9 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*policy.Princ
 // Validate returns what a token says: fault.Unauthenticated if it is not valid, or
 // not any more. As long as nothing about it changes, the same pointer is returned.
 func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
+	if err := s.refreshKeys(ctx); err != nil {
+		return nil, err
+	}
 	key := sha256.Sum256([]byte(token))
 	o, ok := s.tokens.Get(key)
 	if !ok {
@@ -102,13 +105,25 @@ func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
 	if !s.core.Clock.Now().Before(o.payload.ExpiresAt) {
 		return nil, invalidToken("expired")
 	}
-	// The revision is read before the state: what changes in between makes the
-	// result stale, never wrong.
-	revision := s.revision.Load()
+	t, err := s.worth(o)
+	if err == nil {
+		return t, nil
+	}
+	// It may come from what another controller has made a moment ago.
+	if s.core.DB.Sync(ctx) != nil {
+		return nil, err
+	}
+	return s.worth(o)
+}
+
+// worth returns what a token says by the newest state that is known.
+func (s *Service) worth(o *opened) (*Token, error) {
+	snapshot := s.core.DB.Snapshot()
+	revision := s.t.worthRevision(snapshot)
 	if r := o.resolved.Load(); r != nil && r.revision == revision {
 		return r.token, nil
 	}
-	t, err := s.resolve(s.core.DB.Snapshot(), &o.payload)
+	t, err := s.resolve(snapshot, &o.payload)
 	if err != nil {
 		return nil, err
 	}
