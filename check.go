@@ -2,9 +2,11 @@ package cloud
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/check"
+	"github.com/welkin-cloud/cloud/internal/state"
 )
 
 // CheckFinding is one place where an invariant of the cloud does not hold.
@@ -30,10 +32,20 @@ type CheckInfo struct {
 // The error is ctx's. A driver that does not answer is a finding.
 func (c *Cloud) Check(ctx context.Context, opts *CheckOptions) (CheckReport, error) {
 	r := check.Runner{
-		Checks: c.checks(), DB: c.core.DB, Clock: c.core.Clock,
-		Active: c.core.Sagas.Unfinished, Idle: c.Idle,
+		Checks: c.checks(), DB: c.core.DB, Clock: c.core.Clock, Active: c.active, Idle: c.Idle,
 	}
 	return r.Run(ctx, opts)
+}
+
+// active walks the resources that sagas work on.
+func (c *Cloud) active(r state.Reader) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for s := range c.core.Sagas.Unfinished(r) {
+			if !yield(s.Resource) {
+				return
+			}
+		}
+	}
 }
 
 // Checks lists what Check looks at.
@@ -47,6 +59,6 @@ func (c *Cloud) Checks() []CheckInfo {
 
 func (c *Cloud) checks() []check.Check {
 	return slices.Concat(
-		c.core.Sagas.Checks(), c.Images.Checks(), c.Networks.Checks(),
+		c.core.Sagas.Checks(), c.Images.Checks(), c.Volumes.Checks(), c.Networks.Checks(),
 	)
 }

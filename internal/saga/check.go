@@ -10,16 +10,8 @@ import (
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
-// Unfinished walks the resources that have a saga which has not ended.
-func (e *Engine) Unfinished(r state.Reader) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for s := range e.sagas.Where(r, e.active) {
-			if !yield(s.Resource) {
-				return
-			}
-		}
-	}
-}
+// Unfinished walks the sagas that have not ended, by resource.
+func (e *Engine) Unfinished(r state.Reader) iter.Seq[Saga] { return e.sagas.Where(r, e.active) }
 
 // IsStuck reports whether the newest saga of a resource is Stuck.
 func (e *Engine) IsStuck(r state.Reader, resource string) bool {

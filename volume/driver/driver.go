@@ -109,3 +109,16 @@ type Backend interface {
 
 	Close() error
 }
+
+// Connected is one volume that is readied for use on a host.
+type Connected struct {
+	VolumeID, Host string
+}
+
+// ConnectionLister is a Backend that knows what is connected where: an optional
+// ability, found by type assertion.
+type ConnectionLister interface {
+	// Connections lists what Connect has made and Disconnect has not ended, for finding
+	// orphans.
+	Connections(ctx context.Context) ([]Connected, error)
+}
