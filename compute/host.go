@@ -9,6 +9,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/placement"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/fleet"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -40,19 +41,20 @@ type HostStatus struct {
 // registerHosts asks each hypervisor who it is and writes its host and provider, if
 // they are new or have changed.
 func (s *Service) registerHosts(ctx context.Context) error {
-	s.hypervisors = make(map[string]driver.Hypervisor, len(s.cfg.Hypervisors))
+	hypervisors := make(map[string]driver.Hypervisor, len(s.cfg.Hypervisors))
 	infos := make([]driver.Host, 0, len(s.cfg.Hypervisors))
 	for _, hv := range s.cfg.Hypervisors {
 		info, err := hv.Host(ctx)
 		if err != nil {
 			return fault.Wrap("compute.Start", err)
 		}
-		if _, twice := s.hypervisors[info.Name]; twice {
+		if _, twice := hypervisors[info.Name]; twice {
 			return fault.New(fault.Invalid, "two hypervisors are named %q", info.Name)
 		}
-		s.hypervisors[info.Name] = hv
+		hypervisors[info.Name] = hv
 		infos = append(infos, info)
 	}
+	s.hypervisors = fleet.New(hypervisors)
 	return s.core.DB.Update(ctx, func(tx *state.Tx) error {
 		for _, info := range infos {
 			if err := s.registerHost(tx, info); err != nil {
@@ -137,7 +139,7 @@ func hostTraits(info driver.Host) []string {
 // hypervisor returns the driver of a host: fault.Unavailable if this controller has
 // none.
 func (s *Service) hypervisor(host string) (driver.Hypervisor, error) {
-	hv, ok := s.hypervisors[host]
+	hv, ok := s.hypervisors.Get(host)
 	if !ok {
 		return nil, fault.New(fault.Unavailable, "compute host %s is not available", host)
 	}
@@ -146,9 +148,15 @@ func (s *Service) hypervisor(host string) (driver.Hypervisor, error) {
 
 // up reports whether a host answers.
 func (s *Service) up(ctx context.Context, h *Host) bool {
-	hv, ok := s.hypervisors[h.Name]
-	if !ok || h.ForcedDown {
-		return false
+	return !h.ForcedDown && s.answers(ctx, h.Name)
+}
+
+// answers reports whether a host answers. Those of a fork do until they are first
+// needed.
+func (s *Service) answers(ctx context.Context, host string) bool {
+	hv, opened := s.hypervisors.Opened(host)
+	if !opened {
+		return s.hypervisors.Has(host)
 	}
 	_, err := hv.Host(ctx)
 	return err == nil

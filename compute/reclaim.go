@@ -28,7 +28,7 @@ func (s *Service) followImages(ctx context.Context, from uint64) {
 }
 
 func (s *Service) reclaimEverywhere(ctx context.Context) {
-	for host, hv := range s.hypervisors {
+	for host, hv := range s.hypervisors.AllOpened() {
 		s.reclaim(ctx, host, hv)
 	}
 }

@@ -112,10 +112,9 @@ func (s *Service) request(r state.Reader, server *Server, f ServerFlavor) schedu
 
 // upHosts asks the hypervisors which hosts answer.
 func (s *Service) upHosts(ctx context.Context) map[string]bool {
-	up := make(map[string]bool, len(s.hypervisors))
-	for name, hv := range s.hypervisors {
-		_, err := hv.Host(ctx)
-		up[name] = err == nil
+	up := make(map[string]bool, s.hypervisors.Len())
+	for _, name := range s.hypervisors.Hosts() {
+		up[name] = s.answers(ctx, name)
 	}
 	return up
 }

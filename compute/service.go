@@ -19,6 +19,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute/placement"
 	"github.com/welkin-cloud/cloud/internal/caller"
 	"github.com/welkin-cloud/cloud/internal/core"
+	"github.com/welkin-cloud/cloud/internal/fleet"
 	"github.com/welkin-cloud/cloud/internal/quota"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
@@ -27,9 +28,11 @@ import (
 // them: what needs them is then refused.
 type Config struct {
 	Hypervisors []driver.Hypervisor // each names its host
-	Networks    Networks
-	Images      Images
-	Volumes     Volumes
+	// Hosts, in a fork, stands for Hypervisors.
+	Hosts    *fleet.Fleet[driver.Hypervisor]
+	Networks Networks
+	Images   Images
+	Volumes  Volumes
 
 	// Overcommit of hosts; 0 means 4 for processors and 1 for memory and disk.
 	CPURatio, RAMRatio, DiskRatio float64
@@ -98,9 +101,11 @@ type Service struct {
 	usages        *state.Collection[Usage]
 	decisions     *state.Collection[decisions]
 
-	hypervisors map[string]driver.Hypervisor // by host; read-only after Start
+	hypervisors *fleet.Fleet[driver.Hypervisor] // set by Start; in a fork by New
 	images      imageCache
 
+	mu   sync.Mutex
+	life context.Context // of the goroutines; nil before Start and after Close
 	stop context.CancelFunc
 	work sync.WaitGroup
 }
@@ -114,6 +119,10 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		Placement: placement.Define(c.DB, c.Clock, c.IDs),
 		stop:      func() {},
 	}
+	if s.hypervisors = cfg.Hosts; cfg.Hosts == nil {
+		s.hypervisors = fleet.New[driver.Hypervisor](nil)
+	}
+	s.hypervisors.OnOpen(s.hostOpened)
 	s.defineCollections(c.DB)
 	s.defineSagas()
 	return s, nil
@@ -173,14 +182,29 @@ func (s *Service) defineCollections(db *state.DB) {
 // Start registers the hosts and begins to follow their guests. The DB must be open;
 // call it before the saga engine is opened, since sagas that go on need the hosts.
 func (s *Service) Start(ctx context.Context) error {
-	if err := s.registerHosts(ctx); err != nil {
-		return err
-	}
 	// The goroutines outlive the caller's ctx; Close ends them.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = cancel
-	resumed := make(chan struct{}, len(s.hypervisors))
-	for name, hv := range s.hypervisors {
+	if !s.core.Forked {
+		if err := s.registerHosts(ctx); err != nil {
+			cancel()
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.life, s.stop = life, cancel
+	s.mu.Unlock()
+	from := s.core.DB.Snapshot().Revision()
+	s.work.Go(func() { s.followImages(life, from) })
+	if !s.core.Forked {
+		s.resumeAndFollow(ctx, life)
+	}
+	return nil
+}
+
+// resumeAndFollow makes the guests again that hosts lost, and begins to follow all.
+func (s *Service) resumeAndFollow(ctx, life context.Context) {
+	resumed := make(chan struct{}, s.hypervisors.Len())
+	for name, hv := range s.hypervisors.All() {
 		s.work.Go(func() {
 			if s.cfg.ResumeGuests {
 				s.resumeGuests(life, name, hv)
@@ -189,10 +213,16 @@ func (s *Service) Start(ctx context.Context) error {
 			s.follow(life, name, hv)
 		})
 	}
-	from := s.core.DB.Snapshot().Revision()
-	s.work.Go(func() { s.followImages(life, from) })
 	s.waitFor(ctx, resumed)
-	return nil
+}
+
+// hostOpened begins to follow the guests of a fork's host, when it is first needed.
+func (s *Service) hostOpened(host string, hv driver.Hypervisor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if life := s.life; life != nil {
+		s.work.Go(func() { s.follow(life, host, hv) })
+	}
 }
 
 // waitFor waits until all hosts have their guests again, but not for long.
@@ -200,7 +230,7 @@ func (s *Service) waitFor(ctx context.Context, resumed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer s.core.Clock.AfterFunc(resumeWait, cancel)()
-	for range s.hypervisors {
+	for range s.hypervisors.Hosts() {
 		select {
 		case <-resumed:
 		case <-ctx.Done():
@@ -212,7 +242,10 @@ func (s *Service) waitFor(ctx context.Context, resumed <-chan struct{}) {
 // Close ends what Start began and waits for it. Guests go on running, and the
 // drivers stay open: they are their owner's.
 func (s *Service) Close() error {
+	s.mu.Lock()
 	s.stop()
+	s.life = nil
+	s.mu.Unlock()
 	s.work.Wait()
 	return nil
 }

@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +27,8 @@ type Agent struct {
 // answer is not alive.
 func (s *Service) Agents(ctx context.Context) ([]Agent, error) {
 	var all []Agent
-	for _, name := range slices.Sorted(keys(s.cfg.Mechanisms)) {
-		host, err := s.cfg.Mechanisms[name].Host(ctx)
+	for name, m := range s.cfg.Hosts.All() {
+		host, err := m.Host(ctx)
 		base := Agent{Host: name, Alive: err == nil, Heartbeat: s.now(), Physical: host.Physical, AdminStateUp: true}
 		if host.Underlay.IsValid() {
 			base.TunnelIP = host.Underlay.String()

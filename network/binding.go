@@ -11,7 +11,7 @@ import (
 // it is ACTIVE (or plugged but DOWN, if it is administratively so). Conflict if
 // another device has it. A port that is plugged on another host moves.
 func (s *Service) BindPort(ctx context.Context, id string, b Binding) (Attachment, error) {
-	if _, ok := s.cfg.Mechanisms[b.Host]; !ok {
+	if !s.cfg.Hosts.Has(b.Host) {
 		return Attachment{}, fault.Wrap("network.BindPort", refused(fault.Invalid, "HostNotFound", "There is no network host %q.", b.Host))
 	}
 	var p Port
@@ -58,7 +58,7 @@ func (s *Service) UnbindPort(ctx context.Context, id, deviceID string) error {
 		p.DeviceID, p.DeviceOwner = "", ""
 		return s.putPort(ctx, tx, &p)
 	})
-	if _, ok := s.cfg.Mechanisms[host]; err != nil || !ok {
+	if err != nil || !s.cfg.Hosts.Has(host) {
 		return err
 	}
 	_, err = s.rec.await(ctx, key{kindPort, host, id}, s.db.Snapshot().Revision())

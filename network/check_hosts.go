@@ -3,8 +3,6 @@ package network
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/check"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -31,8 +29,8 @@ func (s *Service) checkHosts(ctx context.Context, l *check.Look) error {
 	if err := s.rec.catchUp(ctx, l.State().Revision()); err != nil {
 		return err
 	}
-	for _, host := range slices.Sorted(maps.Keys(s.cfg.Mechanisms)) {
-		have, err := s.cfg.Mechanisms[host].Inventory(ctx)
+	for host, m := range s.cfg.Hosts.All() {
+		have, err := m.Inventory(ctx)
 		if err != nil {
 			l.Unanswered("network-host/"+host, err)
 			continue

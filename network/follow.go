@@ -14,7 +14,7 @@ func (r *reconciler) follow(ctx context.Context, from uint64) {
 		for c, err := range r.s.db.Watch(ctx, from) {
 			if err != nil {
 				from = r.s.db.Snapshot().Revision()
-				for host := range r.s.cfg.Mechanisms {
+				for _, host := range r.s.cfg.Hosts.Hosts() {
 					r.redo(key{kindHost, host, host})
 				}
 				r.followed(from)

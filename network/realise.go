@@ -16,7 +16,7 @@ func (r *reconciler) realise(ctx context.Context, k key, want uint64) (result, e
 	if k.kind == kindGroup {
 		return r.realiseGroup(k.id), nil
 	}
-	m, ok := r.s.cfg.Mechanisms[k.host]
+	m, ok := r.s.cfg.Hosts.Get(k.host)
 	if !ok {
 		return result{seen: want}, nil // the host is no longer ours
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/hold"
 	"github.com/welkin-cloud/cloud/network/driver"
 )
 
@@ -40,7 +41,9 @@ type item struct {
 	gone    bool // listed in reconciler.gone
 	tries   int  // failures in a row
 	later   func() bool
-	waiters []waiter
+	waiters []*waiter
+	served  []*waiter         // those that the run under way works for
+	held    int               // calls of the run that are held; see package hold
 	plug    driver.Attachment // of ports
 	err     error             // of the last try, if it failed
 }
@@ -51,6 +54,8 @@ func (it *item) due() bool { return it.again || it.applied < it.want }
 type waiter struct {
 	want uint64
 	done chan outcome
+	ctx  context.Context // whose call waits
+	hold *hold.Hold      // set while the run is held
 }
 
 type outcome struct {
@@ -84,6 +89,7 @@ type reconciler struct {
 	items  map[key]*item
 	queue  []key                      // each key at most once
 	nets   map[string]map[string]bool // network id to hosts that have, or shall have, it
+	asked  map[string]bool            // in a fork: the networks whose hosts are in nets
 	gone   []key                      // absent things, kept until their last change was followed
 	hosts  map[string]driver.Host
 	runs   int           // things being realised now
@@ -110,10 +116,12 @@ func (r *reconciler) start(ctx context.Context) error {
 	r.life, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	from := r.s.db.Snapshot().Revision()
 	r.seen = from
-	for host := range r.s.cfg.Mechanisms {
-		it := r.get(key{kindHost, host, host})
-		it.again = true
-		r.push(key{kindHost, host, host}, it, from)
+	if r.s.forked {
+		r.inherit()
+	} else {
+		for _, host := range r.s.cfg.Hosts.Hosts() {
+			r.again(key{kindHost, host, host}, from)
+		}
 	}
 	for range r.s.cfg.Workers {
 		r.workers.Go(r.work)
@@ -145,7 +153,7 @@ func (r *reconciler) close() {
 
 func errClosing() error { return fault.New(fault.Unavailable, "the network service is closing") }
 
-func (it *item) tell(all []waiter, o outcome) {
+func (it *item) tell(all []*waiter, o outcome) {
 	for _, w := range all {
 		w.done <- o // has room for it
 	}
@@ -201,9 +209,14 @@ func (r *reconciler) push(k key, it *item, revision uint64) {
 func (r *reconciler) redo(k key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.again(k, 0)
+}
+
+// again is redo, as of a revision at least. The caller holds mu.
+func (r *reconciler) again(k key, revision uint64) {
 	it := r.get(k)
 	it.again = true
-	r.push(k, it, it.want)
+	r.push(k, it, revision)
 }
 
 // needLater is need after a delay, in which more changes may come.
@@ -241,8 +254,11 @@ func (r *reconciler) await(ctx context.Context, k key, revision uint64) (driver.
 		defer r.mu.Unlock()
 		return it.plug, nil
 	}
-	w := waiter{revision, make(chan outcome, 1)}
+	w := &waiter{want: revision, done: make(chan outcome, 1), ctx: ctx}
 	it.waiters = append(it.waiters, w)
+	if it.held > 0 {
+		w.hold = hold.Begin(ctx)
+	}
 	it.want = max(it.want, revision)
 	if !it.running {
 		it.running = true
@@ -250,6 +266,7 @@ func (r *reconciler) await(ctx context.Context, k key, revision uint64) (driver.
 		r.workers.Go(func() { r.run(k, it) })
 	}
 	r.mu.Unlock()
+	defer r.unhold(w)
 	select {
 	case o := <-w.done:
 		return o.plug, o.err
@@ -292,12 +309,13 @@ func (r *reconciler) work() {
 // run realises a key until nothing is due or it fails. The item is marked as
 // running by the caller.
 func (r *reconciler) run(k key, it *item) {
+	ctx := hold.Watch(r.life, func() func() { return r.hold(it) })
 	for {
 		r.mu.Lock()
 		waiters, want := it.waiters, it.want
-		it.waiters, it.again = nil, false
+		it.waiters, it.served, it.again = nil, waiters, false
 		r.mu.Unlock()
-		res, err := r.realise(r.life, k, want)
+		res, err := r.realise(ctx, k, want)
 		if !r.finish(k, it, waiters, res, err) {
 			break
 		}
@@ -317,7 +335,7 @@ type result struct {
 
 // finish notes the outcome of a run and reports whether the key must run again at
 // once.
-func (r *reconciler) finish(k key, it *item, waiters []waiter, res result, err error) bool {
+func (r *reconciler) finish(k key, it *item, waiters []*waiter, res result, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	it.err = err
@@ -382,6 +400,7 @@ func (r *reconciler) clear(followed uint64) {
 func (r *reconciler) hostsOf(networkID string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.inheritNetwork(networkID)
 	hosts := make([]string, 0, len(r.nets[networkID]))
 	for h := range r.nets[networkID] {
 		hosts = append(hosts, h)

@@ -10,13 +10,13 @@ package network
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/caller"
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/core"
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/fleet"
 	"github.com/welkin-cloud/cloud/internal/ids"
 	"github.com/welkin-cloud/cloud/internal/quota"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -28,6 +28,8 @@ import (
 type Config struct {
 	// Mechanisms realise the networks, by the name of their host.
 	Mechanisms map[string]driver.Mechanism
+	// Hosts, in a fork, stands for Mechanisms.
+	Hosts *fleet.Fleet[driver.Mechanism]
 	// RouterHost is where routers live; empty means the first host by name.
 	RouterHost string
 	// Zone is the availability zone of networks and routers; empty means "nova".
@@ -45,6 +47,7 @@ type Config struct {
 // caller: who may do what is decided where requests come in.
 type Service struct {
 	db      *state.DB
+	forked  bool // see core.Core
 	clock   clock.Clock
 	ids     *ids.Source
 	cfg     Config
@@ -56,10 +59,13 @@ type Service struct {
 
 // New defines the service's collections in c.DB, which must not be open yet.
 func New(c *core.Core, cfg Config) (*Service, error) {
-	if cfg.RouterHost == "" && len(cfg.Mechanisms) > 0 {
-		cfg.RouterHost = slices.Sorted(keys(cfg.Mechanisms))[0]
+	if cfg.Hosts == nil {
+		cfg.Hosts = fleet.New(cfg.Mechanisms)
 	}
-	if _, ok := cfg.Mechanisms[cfg.RouterHost]; !ok && cfg.RouterHost != "" {
+	if cfg.RouterHost == "" && cfg.Hosts.Len() > 0 {
+		cfg.RouterHost = cfg.Hosts.Hosts()[0]
+	}
+	if cfg.RouterHost != "" && !cfg.Hosts.Has(cfg.RouterHost) {
 		return nil, fault.New(fault.Invalid, "there is no mechanism on the router host %q", cfg.RouterHost)
 	}
 	if cfg.Zone == "" {
@@ -71,7 +77,7 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = 4
 	}
-	s := &Service{db: c.DB, clock: c.Clock, ids: c.IDs, cfg: cfg}
+	s := &Service{db: c.DB, forked: c.Forked, clock: c.Clock, ids: c.IDs, cfg: cfg}
 	s.t.define(c.DB)
 	s.limits = c.Quotas.Service("network", defaultQuotas)
 	s.rec = newReconciler(s, c.Log)
@@ -95,7 +101,7 @@ func (s *Service) Zone() string { return s.cfg.Zone }
 
 // SetMetadata makes h answer the guests' metadata requests on all hosts.
 func (s *Service) SetMetadata(h driver.MetadataHandler) {
-	for _, m := range s.cfg.Mechanisms {
+	for _, m := range s.cfg.Hosts.All() {
 		m.Serve(h)
 	}
 }

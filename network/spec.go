@@ -63,7 +63,10 @@ func (c *specs) forget(id string) {
 
 // networkSpec makes the spec of a network from the newest snapshot.
 func (s *Service) networkSpec(id string) (networkSpec, error) {
-	snap := s.db.Snapshot()
+	return s.networkSpecIn(s.db.Snapshot(), id)
+}
+
+func (s *Service) networkSpecIn(snap *state.Snapshot, id string) (networkSpec, error) {
 	n, err := s.getNetwork(snap, id)
 	if err != nil {
 		return networkSpec{}, err

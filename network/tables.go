@@ -51,11 +51,13 @@ type portIndexes struct {
 	group   *state.Index[Port] // each security group
 	host    *state.Index[Port] // host, network: of plugged ports
 	leg     *state.Index[Port] // network: of the ports of routers
+	pending *state.Index[Port] // host: of those that have still to be realised
 }
 
 type floatingIndexes struct {
 	project, network, router *state.Index[FloatingIP]
 	fixed                    *state.Index[FloatingIP] // port, fixed address: unique
+	pending                  *state.Index[FloatingIP] // router: of those that have still to be realised
 }
 
 type groupIndexes struct {
@@ -109,11 +111,14 @@ func (t *tables) definePorts(db *state.DB) {
 			return when(p.Plugged, p.Host, p.NetworkID)
 		}),
 		leg: state.NewIndex("leg", func(p *Port) []string { return when(p.isLeg(), p.NetworkID) }),
+		pending: state.NewIndex("pending", func(p *Port) []string {
+			return when((p.Plugged || p.isLeg()) && p.Status != p.settled(), p.Host)
+		}),
 	}
 	by := t.portBy
 	t.ports = state.Define(db, state.Spec[Port]{
 		Name: "network.ports", Noun: "port", Key: func(p *Port) string { return p.ID },
-		Indexes: []*state.Index[Port]{by.project, by.network, by.device, by.address, by.mac, by.group, by.host, by.leg},
+		Indexes: []*state.Index[Port]{by.project, by.network, by.device, by.address, by.mac, by.group, by.host, by.leg, by.pending},
 	})
 }
 
@@ -130,11 +135,14 @@ func (t *tables) defineRouters(db *state.DB) {
 		fixed: state.NewUnique("fixed", func(f *FloatingIP) []string {
 			return when(f.PortID != "", f.PortID, addressKey(f.Fixed))
 		}),
+		pending: state.NewIndex("pending", func(f *FloatingIP) []string {
+			return when(f.RouterID != "" && f.Status != Active, f.RouterID)
+		}),
 	}
 	by := t.floatBy
 	t.floating = state.Define(db, state.Spec[FloatingIP]{
 		Name: "network.floatingips", Noun: "floating IP", Key: func(f *FloatingIP) string { return f.ID },
-		Indexes: []*state.Index[FloatingIP]{by.project, by.network, by.router, by.fixed},
+		Indexes: []*state.Index[FloatingIP]{by.project, by.network, by.router, by.fixed, by.pending},
 	})
 }
 

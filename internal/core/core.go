@@ -22,4 +22,7 @@ type Core struct {
 	// Quotas is the table that each service takes its own limits from.
 	Quotas *quota.Table
 	Log    *slog.Logger
+	// Forked is set in a fork: the drivers are fakes that hold what is recorded, so
+	// services take the world as it is when they start.
+	Forked bool
 }
