@@ -225,6 +225,21 @@ func (h *Hypervisor) SetPower(id string, p driver.Power) bool {
 	return true
 }
 
+// Forget loses a guest as a host does that was set up anew: nothing tells which one.
+// It reports whether there was such a guest.
+func (h *Hypervisor) Forget(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.guest(id)
+	if g == nil {
+		return false
+	}
+	h.release(g)
+	h.guests.Delete(id)
+	h.events.Send(driver.Event{})
+	return true
+}
+
 // public returns what the contract shows of the guest.
 func (g *guest) public() driver.Guest {
 	out := driver.Guest{ID: g.spec.ID, Power: g.power}

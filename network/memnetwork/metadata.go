@@ -27,7 +27,8 @@ func (m *Mechanism) Get(networkID string, source netip.Addr, path string) (*http
 }
 
 // Ask sends a request to the metadata service, as the guest with the source address
-// on the network would. Unavailable if the network has no metadata service.
+// on the network would. Unavailable if the network has no metadata service. To faults
+// it is the call "Metadata": with one, the answer is 503.
 func (m *Mechanism) Ask(networkID string, source netip.Addr, r *http.Request) (*http.Response, error) {
 	m.mu.Lock()
 	served, h := m.serves(networkID), m.handler
@@ -36,7 +37,7 @@ func (m *Mechanism) Ask(networkID string, source netip.Addr, r *http.Request) (*
 		return nil, driver.Errorf(driver.Unavailable, "network %s has no metadata service", networkID)
 	}
 	w := &recorder{header: make(http.Header)}
-	if h == nil {
+	if err := m.points.Before(r.Context(), "Metadata", networkID); err != nil || h == nil {
 		http.Error(w, "the metadata service is not ready", http.StatusServiceUnavailable)
 	} else {
 		h.ServeMetadata(w, r, driver.MetadataRequest{NetworkID: networkID, Source: source})

@@ -110,7 +110,10 @@ func (b *Backend) Info(context.Context) (driver.Info, error) {
 func (b *Backend) Close() error { return nil }
 
 // Capacity is the configured one less what volumes take.
-func (b *Backend) Capacity(context.Context) (driver.Capacity, error) {
+func (b *Backend) Capacity(ctx context.Context) (driver.Capacity, error) {
+	if err := b.points.Before(ctx, "Capacity", ""); err != nil {
+		return driver.Capacity{}, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return driver.Capacity{TotalGiB: b.cfg.CapacityGiB, FreeGiB: b.cfg.CapacityGiB - b.taken}, nil
