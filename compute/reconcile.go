@@ -53,12 +53,20 @@ func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, e
 	return true
 }
 
-// reconcile compares all guests of a host with the servers that should be there.
+// reconcile compares all guests of a host with the servers that should be there, if
+// this controller leads. The record is read after the guests, and is then the newest:
+// what is not in it has no server.
 func (s *Service) reconcile(ctx context.Context, host string, hv driver.Hypervisor) {
+	if !s.core.Sagas.Leads() {
+		return
+	}
 	guests, err := hv.List(ctx)
+	if err == nil {
+		err = s.core.DB.Sync(ctx)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("cannot list guests", "host", host, "error", err)
+			s.log.Warn("cannot compare guests with the record", "host", host, "error", err)
 		}
 		return
 	}
@@ -71,9 +79,10 @@ func (s *Service) reconcile(ctx context.Context, host string, hv driver.Hypervis
 		}
 		s.dropOrphan(ctx, host, g.ID, hv)
 	}
-	for server := range s.servers.Where(s.core.DB.Snapshot(), s.serverBy.host, host) {
+	r := s.core.DB.Snapshot()
+	for server := range s.servers.Where(r, s.serverBy.host, host) {
 		if !there[server.ID] && server.TaskState == Idle && hasGuest(server.VMState) {
-			s.lost(ctx, host, hv, server.ID)
+			s.lost(ctx, r, host, hv, &server)
 		}
 	}
 	s.reclaim(ctx, host, hv)
@@ -98,7 +107,8 @@ func hasGuest(state VMState) bool {
 // alone: the task knows better. What was reported may be old, so the hypervisor is
 // asked once more, and the record must not change meanwhile.
 func (s *Service) observe(ctx context.Context, host string, hv driver.Hypervisor, id string, p driver.Power) {
-	before, err := s.servers.Get(s.core.DB.Snapshot(), id)
+	r := s.core.DB.Snapshot()
+	before, err := s.servers.Get(r, id)
 	if err != nil || !differs(&before, host, p) {
 		return
 	}
@@ -108,7 +118,7 @@ func (s *Service) observe(ctx context.Context, host string, hv driver.Hypervisor
 	}
 	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
 		now, err := s.servers.Get(tx, id)
-		if err != nil || !now.UpdatedAt.Equal(before.UpdatedAt) || !differs(&now, host, guest.Power) {
+		if err != nil || !s.untouched(tx, r, &now, &before) || !differs(&now, host, guest.Power) {
 			return nil
 		}
 		return s.change(tx, id, func(server *Server) {
@@ -125,6 +135,20 @@ func (s *Service) observe(ctx context.Context, host string, hv driver.Hypervisor
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("cannot record a guest's power", "server", id, "error", err)
 	}
+}
+
+// untouched reports whether nobody has worked on a server between two states of it.
+func (s *Service) untouched(later, earlier state.Reader, now, before *Server) bool {
+	return now.UpdatedAt.Equal(before.UpdatedAt) && now.TaskState == before.TaskState &&
+		s.lastSaga(later, now.ID) == s.lastSaga(earlier, now.ID)
+}
+
+// lastSaga is the id of the newest saga of a server.
+func (s *Service) lastSaga(r state.Reader, id string) (last string) {
+	for _, h := range s.core.Sagas.History(r, resource(id)) {
+		last = h.ID
+	}
+	return last
 }
 
 // differs reports whether a guest's power contradicts the record of its server.
@@ -152,8 +176,11 @@ func observedState(was VMState, p driver.Power) VMState {
 func (s *Service) dropOrphan(ctx context.Context, host, id string, hv driver.Hypervisor) {
 	s.log.Warn("guest without a server", "guest", id, "host", host)
 	s.work.Go(func() {
-		if clock.Sleep(ctx, s.core.Clock, s.cfg.OrphanGrace) != nil || s.owns(host, id) {
+		if clock.Sleep(ctx, s.core.Clock, s.cfg.OrphanGrace) != nil || !s.core.Sagas.Leads() {
 			return
+		}
+		if s.core.DB.Sync(ctx) != nil || s.owns(host, id) {
+			return // the next look finds it if it is still an orphan
 		}
 		if err := hv.Destroy(ctx, id); err != nil {
 			s.log.Warn("cannot destroy an orphan", "guest", id, "host", host, "error", err)
@@ -163,24 +190,25 @@ func (s *Service) dropOrphan(ctx context.Context, host, id string, hv driver.Hyp
 	})
 }
 
-// lost marks a server whose guest is gone from its host.
-func (s *Service) lost(ctx context.Context, host string, hv driver.Hypervisor, id string) {
-	if _, err := hv.Get(ctx, id); fault.Of(err) != fault.NotFound {
+// lost marks a server whose guest is gone from its host, unless its record has
+// changed since it was seen: then somebody works on it.
+func (s *Service) lost(ctx context.Context, r state.Reader, host string, hv driver.Hypervisor, seen *Server) {
+	if _, err := hv.Get(ctx, seen.ID); fault.Of(err) != fault.NotFound {
 		return
 	}
-	s.log.Error("the guest of a server is gone", "server", id, "host", host)
+	s.log.Error("the guest of a server is gone", "server", seen.ID, "host", host)
 	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		now, err := s.servers.Get(tx, id)
-		if err != nil || now.Host != host || now.TaskState != Idle || !hasGuest(now.VMState) {
+		now, err := s.servers.Get(tx, seen.ID)
+		if err != nil || !s.untouched(tx, r, &now, seen) {
 			return nil
 		}
-		return s.change(tx, id, func(server *Server) {
+		return s.change(tx, seen.ID, func(server *Server) {
 			server.VMState, server.PowerState = Error, NoPower
 			server.Fault = s.faultOf(fault.New(fault.NotFound, "The guest is gone from host %s.", host))
 			s.emitServer(ctx, tx, server, "lost")
 		})
 	})
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn("cannot record a lost guest", "server", id, "error", err)
+		s.log.Warn("cannot record a lost guest", "server", seen.ID, "error", err)
 	}
 }

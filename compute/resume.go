@@ -18,8 +18,12 @@ const (
 )
 
 // resumeGuests makes the guests again that a host lost, see Config.ResumeGuests, and
-// powers them as recorded. A guest that cannot be made is found lost afterwards.
+// powers them as recorded. A guest that cannot be made is found lost afterwards. While
+// another controller leads, none was lost: it has kept them.
 func (s *Service) resumeGuests(ctx context.Context, host string, hv driver.Hypervisor) {
+	if !s.core.Sagas.Leads() {
+		return
+	}
 	guests, err := hv.List(ctx)
 	if err != nil {
 		s.log.Warn("cannot list guests", "host", host, "error", err)
