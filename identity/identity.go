@@ -152,6 +152,9 @@ func (s *Service) Start(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap("identity.Start", err)
 	}
+	if s.core.Forked {
+		return nil
+	}
 	return s.Bootstrap(ctx)
 }
 

@@ -91,6 +91,9 @@ func (s *Service) Start(ctx context.Context) error {
 			return fault.Wrap("image.Start", err)
 		}
 	}
+	if s.core.Forked {
+		return nil
+	}
 	stored, err := s.cfg.Store.List(ctx)
 	if err != nil {
 		return fault.Wrap("image.Start", err)

@@ -157,6 +157,9 @@ func (s *Service) Start(ctx context.Context) error {
 		s.backends[info.Name] = b
 		s.names = append(s.names, info.Name)
 	}
+	if s.core.Forked {
+		return nil
+	}
 	return fault.Wrap("volume.Start", s.ensureDefaultType(ctx))
 }
 

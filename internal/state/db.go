@@ -21,6 +21,9 @@ type DB struct {
 	schemas []schema
 	byName  map[string]int
 
+	parent *DB       // that this one is a fork of; nil if it is none
+	origin *Snapshot // of a fork: what it began with
+
 	durable atomic.Pointer[Snapshot] // newest that the engine has; what readers see
 	head    atomic.Pointer[Snapshot] // newest of all; what transactions begin from
 
@@ -51,6 +54,9 @@ func New(engine Engine, opts *Options) *DB {
 }
 
 func (db *DB) define(s schema) int {
+	if db.origin != nil {
+		return db.redefine(s)
+	}
 	if _, twice := db.byName[s.name()]; twice {
 		panic(fmt.Sprintf("state: collection %s is defined twice", s.name()))
 	}
@@ -131,15 +137,4 @@ func (db *DB) Snapshot() *Snapshot {
 		panic("state: read before Open")
 	}
 	return s
-}
-
-// Fork returns an open DB in memory with the state of now, sharing its memory,
-// whose later changes neither side sees of the other. Collections defined on the
-// original read and write the fork too. It can be watched from the revision that
-// it began with.
-func (db *DB) Fork() *DB {
-	now := db.Snapshot()
-	f := &DB{keep: db.keep, schemas: db.schemas, byName: db.byName}
-	f.start(&Snapshot{revision: now.revision, tables: now.tables})
-	return f
 }
