@@ -194,6 +194,17 @@ func (c *imageCache) forget(host, id string) {
 	delete(c.known, [2]string{host, id})
 }
 
+// forgetEverywhere drops what is known of an image on all hosts.
+func (c *imageCache) forgetEverywhere(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.known {
+		if key[1] == id {
+			delete(c.known, key)
+		}
+	}
+}
+
 // once calls put unless the host holds the image already; calls for the same image
 // and host wait for each other.
 func (c *imageCache) once(ctx context.Context, host, id string, put func() error) error {

@@ -20,6 +20,7 @@ func (s *Service) followImages(ctx context.Context, from uint64) {
 			from = commit.Revision
 			for _, e := range commit.Events {
 				if e.Type == "image.delete" {
+					s.images.forgetEverywhere(e.ID) // whoever removes it there
 					s.reclaimEverywhere(ctx)
 				}
 			}
@@ -36,10 +37,13 @@ func (s *Service) reclaimEverywhere(ctx context.Context) {
 // reclaim removes the images from a host that are deleted and that no guest there
 // uses any more.
 func (s *Service) reclaim(ctx context.Context, host string, hv driver.Hypervisor) {
-	if s.cfg.Images == nil {
+	if s.cfg.Images == nil || !s.core.Sagas.Leads() {
 		return
 	}
 	ids, err := hv.ListImages(ctx)
+	if err == nil {
+		err = s.core.DB.Sync(ctx) // now the images that they are of are known
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Warn("cannot list a host's images", "host", host, "error", err)

@@ -79,25 +79,37 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		Name:  purgeSaga,
 		Steps: []saga.Step{{Name: "delete content", Do: s.purge, Attempts: 100}},
 	})
+	c.Sagas.Define(saga.Definition{
+		Name:  abandonSaga,
+		Steps: []saga.Step{{Name: "abandon upload", Do: s.abandonStep, Attempts: 100}},
+	})
+	c.Sagas.WhenGone(s.controllerGone)
 	return s, nil
 }
 
 // Start makes queued again what an upload of an earlier process left unfinished, and
-// removes content that no image owns.
+// removes content that no image owns, unless another controller leads.
 func (s *Service) Start(ctx context.Context) error {
 	r := s.core.DB.Snapshot()
 	for img := range s.images.Where(r, s.byState, string(Saving)) {
+		if img.Session != s.core.Sagas.Session() && s.core.Sagas.AtWork(r, img.Session) {
+			continue // another controller receives it
+		}
 		if err := s.abandon(ctx, img.ID, img.Upload); err != nil {
 			return fault.Wrap("image.Start", err)
 		}
 	}
-	if s.core.Forked {
+	if s.core.Forked || !s.core.Sagas.Leads() {
 		return nil
 	}
 	stored, err := s.cfg.Store.List(ctx)
+	if err == nil {
+		err = s.core.DB.Sync(ctx)
+	}
 	if err != nil {
 		return fault.Wrap("image.Start", err)
 	}
+	r = s.core.DB.Snapshot() // newer than the list: it has whatever got content
 	for _, id := range stored {
 		if img, err := s.images.Get(r, id); err == nil && img.Status != Queued {
 			continue

@@ -49,6 +49,8 @@ type Image struct {
 	// Upload names the upload under way; a later one gets its own, so that what a
 	// crash left behind can be told apart.
 	Upload string `json:"upload,omitempty"`
+	// Session is the run of the controller that receives the upload.
+	Session string `json:"session,omitempty"`
 }
 
 // CreateOptions of Service.CreateImage. Zero fields take Glance's defaults.

@@ -13,6 +13,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/blockio"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/inspect"
+	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -33,7 +34,7 @@ func (s *Service) UploadImage(ctx context.Context, id string, content io.Reader)
 		if i.DiskFormat == "" || i.ContainerFormat == "" {
 			return fault.New(fault.Invalid, "Properties disk_format and container_format must be set prior to saving data.")
 		}
-		i.Status, i.Upload = Saving, upload
+		i.Status, i.Upload, i.Session = Saving, upload, s.core.Sagas.Session()
 		return nil
 	})
 	if err != nil {
@@ -86,7 +87,7 @@ func (s *Service) activate(ctx context.Context, id, upload string, got received)
 		if i.Status != Saving || i.Upload != upload {
 			return fault.New(fault.Conflict, "Image %s was changed during the upload.", id)
 		}
-		i.Status, i.Upload = Active, ""
+		i.Status, i.Upload, i.Session = Active, "", ""
 		i.Size, i.VirtualSize = got.size, got.virtual
 		i.MD5, i.SHA512 = got.md5, got.sha512
 		return nil
@@ -96,8 +97,11 @@ func (s *Service) activate(ctx context.Context, id, upload string, got received)
 // abandon removes what an upload stored and makes its image queued again. An image
 // that was deleted meanwhile only loses its content.
 func (s *Service) abandon(ctx context.Context, id, upload string) error {
+	if err := s.core.DB.Sync(ctx); err != nil {
+		return err
+	}
 	cur, err := s.images.Get(s.core.DB.Snapshot(), id)
-	if err == nil && cur.Upload != upload {
+	if err == nil && cur.Upload != upload && cur.Status != Queued {
 		return nil // a later upload, or this one after all, has made it whole
 	}
 	if err := s.cfg.Store.Delete(ctx, id); err != nil {
@@ -105,12 +109,49 @@ func (s *Service) abandon(ctx context.Context, id, upload string) error {
 	}
 	_, err = s.change(ctx, id, "update", func(_ *state.Tx, i *Image) error {
 		if i.Upload == upload && i.Status == Saving {
-			i.Status, i.Upload = Queued, ""
+			i.Status, i.Upload, i.Session = Queued, "", ""
 		}
 		return nil
 	})
 	if fault.Of(err) == fault.NotFound {
 		return nil
+	}
+	return err
+}
+
+// abandonSaga undoes an upload whose controller is no more.
+const abandonSaga = "image.abandon"
+
+type abandonParams struct {
+	ID     string `json:"id"`
+	Upload string `json:"upload"`
+}
+
+// controllerGone has the uploads undone that a run of a controller left unfinished.
+func (s *Service) controllerGone(tx *state.Tx, session string) error {
+	for img := range s.images.Where(tx, s.byState, string(Saving)) {
+		if img.Session != session {
+			continue
+		}
+		_, err := s.core.Sagas.Start(tx, saga.Start{
+			Name: abandonSaga, Resource: "image/" + img.ID, ProjectID: img.ProjectID,
+			Params: abandonParams{img.ID, img.Upload},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) abandonStep(ctx context.Context, r *saga.Run) error {
+	var p abandonParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	err := s.abandon(ctx, p.ID, p.Upload)
+	if err != nil && fault.Of(err) == fault.Internal {
+		return fault.New(fault.Unavailable, "the image store did not delete the content").Because(err)
 	}
 	return err
 }

@@ -62,14 +62,15 @@ type Engine struct {
 	end  context.CancelFunc
 	work sync.WaitGroup // all goroutines of the engine
 
-	mu      sync.Mutex // never held across db.Update
-	session string     // tells this run of the controller from an earlier one; fixed by Open
-	defs    map[string]*Definition
-	open    bool
-	closed  bool
-	flights map[string]*flight
-	queue   []*flight // wait for a worker, oldest first
-	working int
+	mu       sync.Mutex // never held across db.Update
+	session  string     // tells this run of the controller from an earlier one; fixed by Open
+	defs     map[string]*Definition
+	whenGone []func(tx *state.Tx, session string) error // fixed by Open
+	open     bool
+	closed   bool
+	flights  map[string]*flight
+	queue    []*flight // wait for a worker, oldest first
+	working  int
 
 	leaseUntil time.Time // others leave this controller's sagas alone until then
 
@@ -77,7 +78,7 @@ type Engine struct {
 	alarms  map[string]alarm // pending calls of the clock, by name
 	waiters map[string][]chan struct{}
 	held    map[string]int // calls that are held, by saga; see package hold
-	changed chan struct{} // closed when a saga has changed; nil if nobody waits
+	changed chan struct{}  // closed when a saga has changed; nil if nobody waits
 }
 
 // New returns an engine whose sagas live in db. Define the kinds of saga, open

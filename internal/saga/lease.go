@@ -45,17 +45,58 @@ func (e *Engine) ledByOther(r state.Reader) bool {
 	return false
 }
 
+// Session names this run of this controller; empty before Open.
+func (e *Engine) Session() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.session
+}
+
+// AtWork reports whether a run of any controller goes on: it has a good lease.
+func (e *Engine) AtWork(r state.Reader, session string) bool {
+	now := e.clock.Now()
+	for c := range e.controllers.All(r) {
+		if c.Session == session {
+			return c.LeaseUntil.After(now)
+		}
+	}
+	return false
+}
+
+// WhenGone has f called in the transaction that takes note that a run of any
+// controller has ended, to clean up behind it. Call it before Open.
+func (e *Engine) WhenGone(f func(tx *state.Tx, session string) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.whenGone = append(e.whenGone, f)
+}
+
+// bury removes a controller that is no more.
+func (e *Engine) bury(tx *state.Tx, c controller) error {
+	for _, f := range e.whenGone {
+		if err := f(tx, c.Session); err != nil {
+			return err
+		}
+	}
+	return e.controllers.Delete(tx, c.ID)
+}
+
 // takeLease claims the controller's id for this engine.
 func (e *Engine) takeLease(ctx context.Context) error {
-	return e.signLease(ctx, func(*state.Tx) bool { return true })
+	return e.signLease(ctx, func(tx *state.Tx) (bool, error) {
+		if before, err := e.controllers.Get(tx, e.cfg.Controller); err == nil {
+			return true, e.bury(tx, before)
+		}
+		return true, nil
+	})
 }
 
 // signLease stores a sign of life, if the transaction may.
-func (e *Engine) signLease(ctx context.Context, may func(tx *state.Tx) bool) error {
+func (e *Engine) signLease(ctx context.Context, may func(tx *state.Tx) (bool, error)) error {
 	var until time.Time
 	err := e.db.Update(ctx, func(tx *state.Tx) error {
-		if !may(tx) {
-			return nil
+		if ok, err := may(tx); !ok || err != nil {
+			return err
 		}
 		until = e.clock.Now().Add(e.cfg.Lease)
 		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, until, !e.ledByOther(tx)})
@@ -95,7 +136,7 @@ func (e *Engine) releaseLease() {
 		if err != nil || c.Session != e.session {
 			return nil
 		}
-		return e.controllers.Delete(tx, e.cfg.Controller)
+		return e.bury(tx, c)
 	})
 	if err != nil {
 		e.log.Info("the controller's lease was not released", "controller", e.cfg.Controller, "error", err)
@@ -109,10 +150,10 @@ func (e *Engine) heartbeatLater() {
 // heartbeat renews the lease, takes orphans, and looks for sagas that were missed.
 func (e *Engine) heartbeat() {
 	displaced := false
-	err := e.signLease(e.life, func(tx *state.Tx) bool {
+	err := e.signLease(e.life, func(tx *state.Tx) (bool, error) {
 		c, err := e.controllers.Get(tx, e.cfg.Controller)
 		displaced = err == nil && c.Session != e.session
-		return !displaced
+		return !displaced, nil
 	})
 	switch {
 	case displaced:
@@ -190,10 +231,11 @@ func (e *Engine) buryControllers(r state.Reader) {
 			continue
 		}
 		err := e.db.Update(e.life, func(tx *state.Tx) error {
-			if !e.controllers.Has(tx, c.ID) || e.alive(tx, c.ID) {
+			now, err := e.controllers.Get(tx, c.ID)
+			if err != nil || e.alive(tx, c.ID) {
 				return nil
 			}
-			return e.controllers.Delete(tx, c.ID)
+			return e.bury(tx, now)
 		})
 		if err != nil {
 			return // the next heartbeat tries again
