@@ -59,6 +59,7 @@ func (c *Cloud) Checks() []CheckInfo {
 
 func (c *Cloud) checks() []check.Check {
 	return slices.Concat(
-		c.core.Sagas.Checks(), c.Images.Checks(), c.Volumes.Checks(), c.Networks.Checks(),
+		c.core.Sagas.Checks(), c.Identity.Checks(), c.Images.Checks(), c.Volumes.Checks(),
+		c.Networks.Checks(), c.Compute.Checks(), c.checksBetween(),
 	)
 }
