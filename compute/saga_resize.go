@@ -71,7 +71,7 @@ func (s *Service) resizeSaga() saga.Definition {
 	}
 }
 
-// greater is a flavor with the more of each of two.
+// greater is flavor a with the more of each amount of two.
 func greater(a, b ServerFlavor) ServerFlavor {
 	a.VCPUs, a.MemoryMiB, a.DiskGiB = max(a.VCPUs, b.VCPUs), max(a.MemoryMiB, b.MemoryMiB), max(a.DiskGiB, b.DiskGiB)
 	a.EphemeralGiB, a.SwapMiB = max(a.EphemeralGiB, b.EphemeralGiB), max(a.SwapMiB, b.SwapMiB)
@@ -120,7 +120,7 @@ func (s *Service) commitClaim(r *saga.Run, next TaskState, pick func(re *Resize)
 }
 
 func (s *Service) resizeClaim(_ context.Context, r *saga.Run) error {
-	return s.commitClaim(r, ResizeMigrating, func(re *Resize) ServerFlavor { return greater(re.Old, re.New) })
+	return s.commitClaim(r, ResizeMigrating, func(re *Resize) ServerFlavor { return greater(re.New, re.Old) })
 }
 
 func (s *Service) resizeUnclaim(_ context.Context, r *saga.Run) error {

@@ -53,7 +53,7 @@ func API(svc *compute.Service, siblings Siblings) httpapi.API {
 		a.interfaceRoutes(), a.volumeRoutes(), a.instanceActionRoutes(), a.consoleRoutes(), a.migrationRoutes(),
 		a.flavorRoutes(), a.flavorSpecRoutes(), a.keypairRoutes(), a.zoneRoutes(), a.serviceRoutes(), a.hypervisorRoutes(),
 		a.aggregateRoutes(), a.groupRoutes(), a.quotaRoutes(), a.limitRoutes(), a.usageRoutes(), a.extensionRoutes(),
-		a.securityGroupRoutes(), a.floatingIPRoutes(), a.networkRoutes(), a.imageRoutes(),
+		a.securityGroupRoutes(), a.floatingIPRoutes(), a.networkRoutes(), a.imageRoutes(), a.placementRoutes(),
 	} {
 		routes = append(routes, part...)
 	}

@@ -1,6 +1,7 @@
 package computeapi
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -112,7 +113,7 @@ func (a *api) showAction(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	for i := range history {
 		if history[i].RequestID == r.Path("request_id") {
 			out := actionView(r, id, &history[i])
-			if events := a.events(r, &history[i]); events != nil {
+			if events := a.events(ctx, r, &history[i]); events != nil {
 				out["events"] = events
 			}
 			return httpapi.OK(map[string]any{"instanceAction": out}), nil
@@ -122,14 +123,19 @@ func (a *api) showAction(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 }
 
 // events are the steps of a saga: for admins always, for others from 2.51 and
-// without hosts and causes.
-func (a *api) events(r *httpapi.Request, s *saga.Saga) []any {
+// without hosts and causes. Admins see in the traceback why a step failed, and why a
+// host was chosen or none was.
+func (a *api) events(ctx context.Context, r *httpapi.Request, s *saga.Saga) []any {
 	target := policy.Target{"project_id": s.ProjectID, "user_id": s.UserID}
 	admin := r.May("os_compute_api:os-instance-actions:events", target)
 	if !admin && !r.Version.AtLeast(2, 51) {
 		return nil
 	}
 	events := []any{}
+	var decisions []compute.PlacementDecision
+	if admin {
+		decisions, _ = a.svc.ExplainPlacement(ctx, r.Path("server_id")) // none of a server that is gone
+	}
 	for _, rec := range s.Journal {
 		e := map[string]any{"event": rec.Step, "start_time": micros(rec.Started), "finish_time": micros(rec.Ended), "result": "Success"}
 		if rec.Undo {
@@ -142,7 +148,7 @@ func (a *api) events(r *httpapi.Request, s *saga.Saga) []any {
 			e["result"] = "Error"
 		}
 		if admin {
-			e["traceback"] = orNil(rec.Details)
+			e["traceback"] = orNil(cmp.Or(scheduling(decisions, s, &rec), rec.Details))
 		}
 		if r.Version.AtLeast(2, 62) {
 			e["hostId"] = hostID(s.ProjectID, rec.Host)

@@ -20,7 +20,7 @@ func (d Decision) Err() error {
 		return nil
 	}
 	e := d.Explain(maxNamed)
-	return fault.New(fault.Exhausted, "%s", e.refusal()).WithCode("NoValidHost")
+	return fault.New(fault.Exhausted, "%s", e.Refusal()).WithCode("NoValidHost")
 }
 
 // Explanation is a decision with its reasons, of bounded size.
@@ -127,8 +127,8 @@ func (d Decision) rejected(r Rejection) RejectedHost {
 	return h
 }
 
-// refusal says why no host will do.
-func (e *Explanation) refusal() string {
+// Refusal says in one sentence why no host will do.
+func (e *Explanation) Refusal() string {
 	var b strings.Builder
 	b.WriteString("No valid host was found.")
 	if e.Hosts == 0 {

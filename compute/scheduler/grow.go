@@ -36,7 +36,7 @@ func (s *search) growHost() (Change, bool) {
 			name := s.world.Hosts[o.index].Name
 			return Change{
 				Kind: GrowHost, Hosts: []string{name}, Size: &o.missing,
-				Reason: fmt.Sprintf("%s lacks a capacity of %s", name, o.missing),
+				Reason: fmt.Sprintf("add %s to the capacity of %s", o.missing, name),
 			}, true
 		}
 	}

@@ -35,9 +35,13 @@ type World struct {
 type Placed struct {
 	Item Item
 	Host string // empty: no host will do
-	// Why explains an item without a host.
+	// Why explains an item without a host: the first few such items of a plan.
 	Why *Explanation
 }
+
+// maxExplained bounds the items of a plan that are explained: those after it mostly
+// lack the same.
+const maxExplained = 20
 
 // Plan is how items were placed.
 type Plan struct {
@@ -73,7 +77,7 @@ func (p *Plan) unplaced() []Item {
 // has no cleverer packing either.
 func (w *World) Plan(ctx context.Context, items []Item) (*Plan, error) {
 	sim := w.simulate()
-	p := &Plan{Hosts: sim.hosts}
+	p, explained := &Plan{Hosts: sim.hosts}, 0
 	for _, item := range w.largestFirst(items) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -81,9 +85,10 @@ func (w *World) Plan(ctx context.Context, items []Item) (*Plan, error) {
 		placed := Placed{Item: item}
 		if host := sim.place(&item); host != nil {
 			placed.Host = host.Name
-		} else {
+		} else if explained < maxExplained {
 			why := Schedule(sim.hosts, item.Request).Explain(maxNamed)
 			placed.Why = &why
+			explained++
 		}
 		p.Placed = append(p.Placed, placed)
 	}

@@ -144,7 +144,7 @@ func TestChanges(t *testing.T) {
 		"grow": {
 			[]scheduler.HostState{host("a", 0), host("b", 3)}, items(2, two),
 			scheduler.Change{Kind: scheduler.GrowHost, Hosts: []string{"b"}, Size: &scheduler.Size{VCPUs: 1}},
-			"b lacks a capacity of 1 VCPU",
+			"add 1 VCPU to the capacity of b",
 		},
 		"add like another": {
 			[]scheduler.HostState{real("a", 4, 1)}, items(6, two),
