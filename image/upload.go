@@ -128,9 +128,9 @@ type abandonParams struct {
 }
 
 // controllerGone has the uploads undone that a run of a controller left unfinished.
-func (s *Service) controllerGone(tx *state.Tx, session string) error {
+func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
 	for img := range s.images.Where(tx, s.byState, string(Saving)) {
-		if img.Session != session {
+		if img.Session != gone.Session {
 			continue
 		}
 		_, err := s.core.Sagas.Start(tx, saga.Start{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -14,9 +15,7 @@ func (r *reconciler) follow(ctx context.Context, from uint64) {
 		for c, err := range r.s.db.Watch(ctx, from) {
 			if err != nil {
 				from = r.s.db.Snapshot().Revision()
-				for _, host := range r.s.cfg.Hosts.Hosts() {
-					r.redo(key{kindHost, host, host})
-				}
+				r.lookAgain()
 				r.followed(from)
 				break
 			}
@@ -28,6 +27,22 @@ func (r *reconciler) follow(ctx context.Context, from uint64) {
 			r.followed(from)
 		}
 	}
+}
+
+// lookAgain has everything on all hosts looked at.
+func (r *reconciler) lookAgain() {
+	for _, host := range r.s.cfg.Hosts.Hosts() {
+		r.redo(key{kindHost, host, host})
+	}
+}
+
+// controllerGone looks again at what another controller, which is no more, may have
+// done at the last by an old record: it cannot make that good itself.
+func (r *reconciler) controllerGone(tx *state.Tx, gone saga.Gone) error {
+	if !gone.Own {
+		tx.AfterCommit(r.lookAgain)
+	}
+	return nil
 }
 
 func (r *reconciler) mark(c state.Change, rev uint64) {

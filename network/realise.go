@@ -74,8 +74,11 @@ func (r *reconciler) realiseHost(ctx context.Context, m driver.Mechanism, host s
 }
 
 func (r *reconciler) realiseNetwork(ctx context.Context, m driver.Mechanism, k key, want uint64) (result, error) {
-	snap := r.s.db.Snapshot()
-	if !r.wanted(snap, k) {
+	snap, on, err := r.find(ctx, func(snap *state.Snapshot) bool { return r.wanted(snap, k) })
+	if err != nil {
+		return result{}, err
+	}
+	if !on {
 		return result{seen: snap.Revision()}, m.RemoveNetwork(ctx, k.id)
 	}
 	spec, err := r.specs.get(k.id, want)
@@ -91,6 +94,20 @@ func (r *reconciler) realiseNetwork(ctx context.Context, m driver.Mechanism, k k
 		err = r.s.settle(ctx, func(tx *state.Tx) error { return r.s.settlePort(ctx, tx, p.ID, k.host, true) })
 	}
 	return result{seen: min(snap.Revision(), spec.revision), present: true}, err
+}
+
+// find returns a snapshot to realise a thing by, and whether the thing shall be. That
+// it shall not is believed only of the newest snapshot: another controller may have
+// made it a moment ago, and it would be taken from a guest.
+func (r *reconciler) find(ctx context.Context, shall func(snap *state.Snapshot) bool) (*state.Snapshot, bool, error) {
+	if snap := r.s.db.Snapshot(); shall(snap) {
+		return snap, true, nil
+	}
+	if err := r.s.db.Sync(ctx); err != nil {
+		return nil, false, err
+	}
+	snap := r.s.db.Snapshot()
+	return snap, shall(snap), nil
 }
 
 // wanted reports whether a network shall be on a host: ports are plugged there, or
@@ -124,9 +141,16 @@ func (r *reconciler) underlays(hosts []string, but string) []netip.Addr {
 }
 
 func (r *reconciler) realisePort(ctx context.Context, m driver.Mechanism, k key) (result, error) {
-	snap := r.s.db.Snapshot()
-	p, err := r.s.t.ports.Get(snap, k.id)
-	if err != nil || !p.Plugged || p.Host != k.host {
+	var p Port
+	snap, on, err := r.find(ctx, func(snap *state.Snapshot) bool {
+		var err error
+		p, err = r.s.t.ports.Get(snap, k.id)
+		return err == nil && p.Plugged && p.Host == k.host
+	})
+	if err != nil {
+		return result{}, err
+	}
+	if !on {
 		return result{seen: snap.Revision()}, m.RemovePort(ctx, k.id)
 	}
 	plug, err := m.EnsurePort(ctx, r.portSpec(snap, &p))
@@ -152,9 +176,16 @@ func (p *Port) settled() string {
 }
 
 func (r *reconciler) realiseRouter(ctx context.Context, m driver.Mechanism, k key) (result, error) {
-	snap := r.s.db.Snapshot()
-	router, err := r.s.t.routers.Get(snap, k.id)
-	if err != nil || k.host != r.s.cfg.RouterHost {
+	var router Router
+	snap, on, err := r.find(ctx, func(snap *state.Snapshot) bool {
+		var err error
+		router, err = r.s.t.routers.Get(snap, k.id)
+		return err == nil && k.host == r.s.cfg.RouterHost
+	})
+	if err != nil {
+		return result{}, err
+	}
+	if !on {
 		return result{seen: snap.Revision()}, m.RemoveRouter(ctx, k.id)
 	}
 	spec := r.s.routerSpec(snap, &router)

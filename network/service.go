@@ -81,6 +81,9 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 	s.t.define(c.DB)
 	s.limits = c.Quotas.Service("network", defaultQuotas)
 	s.rec = newReconciler(s, c.Log)
+	if c.Sagas != nil {
+		c.Sagas.WhenGone(s.rec.controllerGone)
+	}
 	return s, nil
 }
 
@@ -98,6 +101,9 @@ func (s *Service) Close() error {
 
 // Zone is the availability zone of networks and routers.
 func (s *Service) Zone() string { return s.cfg.Zone }
+
+// Hosts are the mechanisms by host.
+func (s *Service) Hosts() *fleet.Fleet[driver.Mechanism] { return s.cfg.Hosts }
 
 // SetMetadata makes h answer the guests' metadata requests on all hosts.
 func (s *Service) SetMetadata(h driver.MetadataHandler) {

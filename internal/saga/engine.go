@@ -65,7 +65,7 @@ type Engine struct {
 	mu       sync.Mutex // never held across db.Update
 	session  string     // tells this run of the controller from an earlier one; fixed by Open
 	defs     map[string]*Definition
-	whenGone []func(tx *state.Tx, session string) error // fixed by Open
+	whenGone []func(tx *state.Tx, gone Gone) error // fixed by Open
 	open     bool
 	closed   bool
 	flights  map[string]*flight

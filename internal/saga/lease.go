@@ -63,9 +63,15 @@ func (e *Engine) AtWork(r state.Reader, session string) bool {
 	return false
 }
 
+// Gone is a run of a controller that has ended.
+type Gone struct {
+	Session string
+	Own     bool // of this controller
+}
+
 // WhenGone has f called in the transaction that takes note that a run of any
 // controller has ended, to clean up behind it. Call it before Open.
-func (e *Engine) WhenGone(f func(tx *state.Tx, session string) error) {
+func (e *Engine) WhenGone(f func(tx *state.Tx, gone Gone) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.whenGone = append(e.whenGone, f)
@@ -74,7 +80,7 @@ func (e *Engine) WhenGone(f func(tx *state.Tx, session string) error) {
 // bury removes a controller that is no more.
 func (e *Engine) bury(tx *state.Tx, c controller) error {
 	for _, f := range e.whenGone {
-		if err := f(tx, c.Session); err != nil {
+		if err := f(tx, Gone{c.Session, c.ID == e.cfg.Controller}); err != nil {
 			return err
 		}
 	}
