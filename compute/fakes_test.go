@@ -13,6 +13,7 @@ import (
 	imagedriver "github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/inject"
+	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/network"
 	"github.com/welkin-cloud/cloud/volume"
 	volumedriver "github.com/welkin-cloud/cloud/volume/driver"
@@ -292,6 +293,10 @@ func (f *fakeImages) OpenImage(ctx context.Context, id string) (c imagedriver.Co
 	return c, err
 }
 
+func (f *fakeImages) CreateImageIn(ctx context.Context, _ *state.Tx, projectID string, o image.CreateOptions) (image.Image, error) {
+	return f.CreateImage(ctx, projectID, o)
+}
+
 func (f *fakeImages) CreateImage(ctx context.Context, projectID string, o image.CreateOptions) (i image.Image, err error) {
 	err = f.do(ctx, "CreateImage", o.ID, func() error {
 		f.mu.Lock()
@@ -486,12 +491,12 @@ func (f *fakeVolumes) Complete(ctx context.Context, id, _ string) error {
 	return f.setStatus(ctx, "Complete", id, volume.InUse)
 }
 
-func (f *fakeVolumes) BeginDetach(ctx context.Context, id string) error {
-	return f.setStatus(ctx, "BeginDetach", id, volume.Detaching)
+func (f *fakeVolumes) ReserveIn(ctx context.Context, _ *state.Tx, o volume.ReserveOptions) (volume.Attachment, error) {
+	return f.Reserve(ctx, o)
 }
 
-func (f *fakeVolumes) RollDetach(ctx context.Context, id string) error {
-	return f.setStatus(ctx, "RollDetach", id, volume.InUse)
+func (f *fakeVolumes) BeginDetachIn(ctx context.Context, _ *state.Tx, id string) error {
+	return f.setStatus(ctx, "BeginDetach", id, volume.Detaching)
 }
 
 func (f *fakeVolumes) Release(ctx context.Context, id string) error {

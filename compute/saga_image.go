@@ -10,6 +10,7 @@ import (
 	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/saga"
+	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/volume"
 )
 
@@ -44,16 +45,18 @@ func (s *Service) CreateImage(ctx context.Context, id, name string, properties m
 			p.Snapshots = append(p.Snapshots, s.core.IDs.UUID())
 		}
 	}
-	if err := s.queueImage(ctx, &server, p, properties); err != nil {
+	opts, err := s.imageOf(&server, p, properties)
+	if err != nil {
 		return "", fault.Wrap(op, err)
 	}
 	_, err = s.begin(ctx, id, task{
 		op: op, verb: VerbCreateImage, saga: sagaSnapshot, action: "createImage", state: ImageSnapshot, params: p,
+		prepare: func(tx *state.Tx, server *Server) error {
+			_, err := s.cfg.Images.CreateImageIn(ctx, tx, server.ProjectID, opts)
+			return err
+		},
 	})
 	if err != nil {
-		if undo := s.dropImage(context.WithoutCancel(ctx), p.ImageID); undo != nil {
-			s.log.Warn("cannot delete a queued image", "image", p.ImageID, "error", undo)
-		}
 		return "", err
 	}
 	return p.ImageID, nil
@@ -61,8 +64,17 @@ func (s *Service) CreateImage(ctx context.Context, id, name string, properties m
 
 // queueImage makes the record of the image.
 func (s *Service) queueImage(ctx context.Context, server *Server, p snapshotParams, properties map[string]string) error {
+	opts, err := s.imageOf(server, p, properties)
+	if err == nil {
+		_, err = s.cfg.Images.CreateImage(ctx, server.ProjectID, opts)
+	}
+	return err
+}
+
+// imageOf says what the record of the image is.
+func (s *Service) imageOf(server *Server, p snapshotParams, properties map[string]string) (image.CreateOptions, error) {
 	if s.cfg.Images == nil {
-		return fault.New(fault.Unsupported, "this cloud has no image service")
+		return image.CreateOptions{}, fault.New(fault.Unsupported, "this cloud has no image service")
 	}
 	all := maps.Clone(server.Image)
 	if all == nil {
@@ -79,15 +91,14 @@ func (s *Service) queueImage(ctx context.Context, server *Server, p snapshotPara
 	if len(p.Snapshots) > 0 {
 		mapping, err := mappingOf(server, p.Snapshots)
 		if err != nil {
-			return err
+			return image.CreateOptions{}, err
 		}
 		all["block_device_mapping"], all["bdm_v2"], all["root_device_name"] = mapping, "True", server.RootDevice()
 	}
-	_, err := s.cfg.Images.CreateImage(ctx, server.ProjectID, image.CreateOptions{
+	return image.CreateOptions{
 		ID: p.ImageID, Name: p.Name, Visibility: image.Private, DiskFormat: format, ContainerFormat: "bare",
 		MinDiskGiB: server.Flavor.DiskGiB, Properties: all,
-	})
-	return err
+	}, nil
 }
 
 // mappingOf is the block device mapping that boots from snapshots of a server's

@@ -37,20 +37,19 @@ func (s *Service) AttachVolume(ctx context.Context, id string, opts AttachVolume
 	if err != nil {
 		return AttachedVolume{}, fault.Wrap(op, err)
 	}
-	_, err = s.cfg.Volumes.Reserve(ctx, volume.ReserveOptions{
-		ID: v.AttachmentID, VolumeID: v.VolumeID, ServerID: id, Device: v.Device,
-	})
-	if err != nil {
-		return AttachedVolume{}, fault.Wrap(op, err)
-	}
 	_, err = s.begin(ctx, id, task{
 		op: op, verb: VerbAttachVolume, saga: sagaAttachVolume, action: "attach_volume", params: volumeParams{v},
-		prepare: func(_ *state.Tx, server *Server) error { return checkNewVolume(server, v) },
+		prepare: func(tx *state.Tx, server *Server) error {
+			if err := checkNewVolume(server, v); err != nil {
+				return err
+			}
+			_, err := s.cfg.Volumes.ReserveIn(ctx, tx, volume.ReserveOptions{
+				ID: v.AttachmentID, VolumeID: v.VolumeID, ServerID: id, Device: v.Device,
+			})
+			return err
+		},
 	})
 	if err != nil {
-		if undo := s.cfg.Volumes.Release(context.WithoutCancel(ctx), v.AttachmentID); undo != nil {
-			s.log.Warn("cannot release a volume", "volume", v.VolumeID, "error", undo)
-		}
 		return AttachedVolume{}, err
 	}
 	return v, nil
@@ -204,17 +203,10 @@ func (s *Service) DetachVolume(ctx context.Context, id, volumeID string) error {
 	if err := VerbDetachVolume.allows(&server); err != nil {
 		return fault.Wrap(op, err)
 	}
-	if err := s.cfg.Volumes.BeginDetach(ctx, v.AttachmentID); err != nil {
-		return fault.Wrap(op, err)
-	}
 	_, err = s.begin(ctx, id, task{
 		op: op, verb: VerbDetachVolume, saga: sagaDetachVolume, action: "detach_volume", params: volumeParams{v},
+		prepare: func(tx *state.Tx, _ *Server) error { return s.cfg.Volumes.BeginDetachIn(ctx, tx, v.AttachmentID) },
 	})
-	if err != nil {
-		if undo := s.cfg.Volumes.RollDetach(context.WithoutCancel(ctx), v.AttachmentID); undo != nil {
-			s.log.Warn("cannot roll a detachment back", "volume", volumeID, "error", undo)
-		}
-	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/welkin-cloud/cloud/image"
 	imagedriver "github.com/welkin-cloud/cloud/image/driver"
+	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/network"
 	"github.com/welkin-cloud/cloud/volume"
 	volumedriver "github.com/welkin-cloud/cloud/volume/driver"
@@ -54,6 +55,8 @@ type Images interface {
 	// CreateImage makes an image without content (queued); with opts.ID set, one
 	// that exists already is returned as it is.
 	CreateImage(ctx context.Context, projectID string, opts image.CreateOptions) (image.Image, error)
+	// CreateImageIn does it in the transaction that starts to fill the image.
+	CreateImageIn(ctx context.Context, tx *state.Tx, projectID string, opts image.CreateOptions) (image.Image, error)
 	// UploadImage stores the content of a queued image and makes it active.
 	UploadImage(ctx context.Context, id string, content io.Reader) (image.Image, error)
 	DeleteImage(ctx context.Context, id string) error
@@ -71,15 +74,16 @@ type Volumes interface {
 	WaitVolume(ctx context.Context, id string) (volume.Volume, error)
 	DeleteVolume(ctx context.Context, id string) error
 	// Reserve begins an attachment under a given id: available becomes attaching.
+	// ReserveIn does it in the transaction that starts to attach.
 	Reserve(ctx context.Context, opts volume.ReserveOptions) (volume.Attachment, error)
+	ReserveIn(ctx context.Context, tx *state.Tx, opts volume.ReserveOptions) (volume.Attachment, error)
 	// Connect readies the volume on the host and returns how to reach it.
 	Connect(ctx context.Context, attachmentID, host string) (volumedriver.Connection, error)
 	// Complete ends an attachment: attaching becomes in-use.
 	Complete(ctx context.Context, attachmentID, device string) error
-	// BeginDetach shows the volume as detaching.
-	BeginDetach(ctx context.Context, attachmentID string) error
-	// RollDetach shows it as in-use again.
-	RollDetach(ctx context.Context, attachmentID string) error
+	// BeginDetachIn shows the volume as detaching, in the transaction that starts to
+	// detach it.
+	BeginDetachIn(ctx context.Context, tx *state.Tx, attachmentID string) error
 	// Release ends an attachment in whatever state: nil if it is gone.
 	Release(ctx context.Context, attachmentID string) error
 	// CreateSnapshotAs makes a snapshot of an attached or free volume, for images of volume-backed servers.

@@ -40,7 +40,17 @@ func ContainerFormats() []string { return slices.Clone(containerFormats) }
 //
 // Errors: Invalid for a bad option, AlreadyExists for an id of another project,
 // QuotaExceeded beyond Config.MaxImages.
-func (s *Service) CreateImage(ctx context.Context, projectID string, opts CreateOptions) (Image, error) {
+func (s *Service) CreateImage(ctx context.Context, projectID string, opts CreateOptions) (img Image, err error) {
+	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		img, err = s.CreateImageIn(ctx, tx, projectID, opts)
+		return err
+	})
+	return img, err
+}
+
+// CreateImageIn is CreateImage in the transaction of a caller, who begins to fill the
+// image in it: a crash then leaves both or neither.
+func (s *Service) CreateImageIn(ctx context.Context, tx *state.Tx, projectID string, opts CreateOptions) (Image, error) {
 	const op = "image.CreateImage"
 	now := s.core.Clock.Now()
 	img := Image{
@@ -60,18 +70,14 @@ func (s *Service) CreateImage(ctx context.Context, projectID string, opts Create
 	if err := validate(&img); err != nil {
 		return Image{}, fault.Wrap(op, err)
 	}
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		if old, err := s.images.Get(tx, img.ID); err == nil && opts.ID != "" && old.ProjectID == projectID {
-			img = old
-			return nil
-		}
-		if n := s.images.Count(tx, s.byOwner, projectID); n >= s.cfg.MaxImages {
-			return fault.New(fault.QuotaExceeded, "The project owns %d images, which is its limit.", n)
-		}
-		s.emit(ctx, tx, "create", img)
-		return s.images.Insert(tx, img)
-	})
-	return img, fault.Wrap(op, err)
+	if old, err := s.images.Get(tx, img.ID); err == nil && opts.ID != "" && old.ProjectID == projectID {
+		return old, nil
+	}
+	if n := s.images.Count(tx, s.byOwner, projectID); n >= s.cfg.MaxImages {
+		return Image{}, fault.Wrap(op, fault.New(fault.QuotaExceeded, "The project owns %d images, which is its limit.", n))
+	}
+	s.emit(ctx, tx, "create", img)
+	return img, fault.Wrap(op, s.images.Insert(tx, img))
 }
 
 // GetImage returns an image: NotFound if there is none.

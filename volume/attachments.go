@@ -18,7 +18,17 @@ import (
 //
 // Errors: NotFound; Invalid if the volume is not available (or in use and not made for
 // several servers).
-func (s *Service) Reserve(ctx context.Context, opts ReserveOptions) (Attachment, error) {
+func (s *Service) Reserve(ctx context.Context, opts ReserveOptions) (a Attachment, err error) {
+	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
+		a, err = s.ReserveIn(ctx, tx, opts)
+		return err
+	})
+	return a, err
+}
+
+// ReserveIn is Reserve in the transaction of a caller, who begins to work on the
+// attachment in it: a crash then leaves both or neither.
+func (s *Service) ReserveIn(ctx context.Context, tx *state.Tx, opts ReserveOptions) (Attachment, error) {
 	const op = "volume.Reserve"
 	a := Attachment{
 		ID: opts.ID, VolumeID: opts.VolumeID, ServerID: opts.ServerID, Device: opts.Device,
@@ -29,21 +39,18 @@ func (s *Service) Reserve(ctx context.Context, opts ReserveOptions) (Attachment,
 	} else if uuid.Validate(a.ID) != nil {
 		return Attachment{}, fault.Wrap(op, fault.New(fault.Invalid, "an attachment's id must be a UUID"))
 	}
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		if old, err := s.attachments.Get(tx, a.ID); err == nil && old.VolumeID == a.VolumeID {
-			a = old
-			return nil
+	if old, err := s.attachments.Get(tx, a.ID); err == nil && old.VolumeID == a.VolumeID {
+		return old, nil
+	}
+	if err := s.attachments.Insert(tx, a); err != nil {
+		return Attachment{}, fault.Wrap(op, err)
+	}
+	err := s.changeVolumeIn(caller.From(ctx), tx, a.VolumeID, "attach.start", func(v *Volume) error {
+		if v.Status != Available && !(v.MultiAttach && v.Status == InUse) {
+			return fault.New(fault.Invalid, "Invalid volume: Volume %s status must be available or downloading to reserve, but the current status is %s.", v.ID, v.Status)
 		}
-		if err := s.attachments.Insert(tx, a); err != nil {
-			return err
-		}
-		return s.changeVolumeIn(caller.From(ctx), tx, a.VolumeID, "attach.start", func(v *Volume) error {
-			if v.Status != Available && !(v.MultiAttach && v.Status == InUse) {
-				return fault.New(fault.Invalid, "Invalid volume: Volume %s status must be available or downloading to reserve, but the current status is %s.", v.ID, v.Status)
-			}
-			v.Status = Attaching
-			return nil
-		})
+		v.Status = Attaching
+		return nil
 	})
 	return a, fault.Wrap(op, err)
 }
@@ -108,7 +115,13 @@ func (s *Service) Complete(ctx context.Context, attachmentID, device string) err
 //
 // Errors: NotFound; Invalid if it is not in use.
 func (s *Service) BeginDetach(ctx context.Context, attachmentID string) error {
-	err := s.changeAttachment(ctx, attachmentID, "detach.start", func(a *Attachment, v *Volume) error {
+	return s.core.DB.Update(ctx, func(tx *state.Tx) error { return s.BeginDetachIn(ctx, tx, attachmentID) })
+}
+
+// BeginDetachIn is BeginDetach in the transaction of a caller, who begins to work on
+// the detachment in it: a crash then leaves both or neither.
+func (s *Service) BeginDetachIn(ctx context.Context, tx *state.Tx, attachmentID string) error {
+	err := s.changeAttachmentIn(ctx, tx, attachmentID, "detach.start", func(a *Attachment, v *Volume) error {
 		if a.Status != InUse && a.Status != Detaching {
 			return fault.New(fault.Invalid, "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.")
 		}
@@ -225,25 +238,27 @@ func (s *Service) ListAttachments(_ context.Context, f AttachmentFilter) []Attac
 // changeAttachment alters an attachment with its volume; an event is emitted for the
 // volume if it is named.
 func (s *Service) changeAttachment(ctx context.Context, id, event string, f func(a *Attachment, v *Volume) error) error {
-	return s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		a, err := s.attachments.Get(tx, id)
-		if err != nil {
-			return err
-		}
-		v, err := s.volumes.Get(tx, a.VolumeID)
-		if err != nil {
-			return err
-		}
-		if err := f(&a, &v); err != nil {
-			return err
-		}
-		v.UpdatedAt = s.now()
-		if event != "" {
-			s.emitVolume(caller.From(ctx), tx, event, v)
-		}
-		if err := s.volumes.Put(tx, v); err != nil {
-			return err
-		}
-		return s.attachments.Put(tx, a)
-	})
+	return s.core.DB.Update(ctx, func(tx *state.Tx) error { return s.changeAttachmentIn(ctx, tx, id, event, f) })
+}
+
+func (s *Service) changeAttachmentIn(ctx context.Context, tx *state.Tx, id, event string, f func(a *Attachment, v *Volume) error) error {
+	a, err := s.attachments.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	v, err := s.volumes.Get(tx, a.VolumeID)
+	if err != nil {
+		return err
+	}
+	if err := f(&a, &v); err != nil {
+		return err
+	}
+	v.UpdatedAt = s.now()
+	if event != "" {
+		s.emitVolume(caller.From(ctx), tx, event, v)
+	}
+	if err := s.volumes.Put(tx, v); err != nil {
+		return err
+	}
+	return s.attachments.Put(tx, a)
 }
