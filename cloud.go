@@ -86,6 +86,10 @@ type Config struct {
 	// ran: for hypervisors that forget, such as the one in memory.
 	ResumeGuests bool
 
+	// WrapStep, if set, replaces each step of the work of each kind, named by its saga:
+	// tests hold and break work with it.
+	WrapStep func(saga string, step saga.Step) saga.Step
+
 	Log   *slog.Logger // nil for none
 	Clock Clock        // nil for the machine's
 	// Seed makes identifiers and secrets predictable, for tests only; 0 draws them
@@ -106,13 +110,16 @@ type Cloud struct {
 
 	core    *core.Core
 	policy  *policy.Enforcer
+	parts   parts
+	seed    uint64
+	fakes   *Fakes         // of a fork
 	closers []func() error // in reverse order of closing
 }
 
 // New starts a cloud: it loads the state, goes on with unfinished work and mends what
 // differs between the record and the drivers.
 func New(ctx context.Context, cfg Config) (*Cloud, error) {
-	c := &Cloud{}
+	c := &Cloud{parts: partsOf(cfg), seed: cfg.Seed}
 	c.own(cfg)
 	if err := c.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -150,10 +157,10 @@ func (c *Cloud) open(ctx context.Context, cfg Config) error {
 	if c.core, err = newCore(cfg); err != nil {
 		return err
 	}
-	if err := c.compose(cfg); err != nil {
+	if err := c.compose(); err != nil {
 		return err
 	}
-	return c.start(ctx, cfg)
+	return c.start(ctx)
 }
 
 // controller is the name of the only one of a cloud.
@@ -181,51 +188,72 @@ func newCore(cfg Config) (*core.Core, error) {
 	k.DB = state.New(engine, nil)
 	k.Quotas = quota.Define(k.DB)
 	k.Sagas = saga.New(k.DB, k.Clock, k.IDs, k.Log, saga.Config{
-		Controller: cmp.Or(cfg.Controller, controller),
+		Controller: cmp.Or(cfg.Controller, controller), Wrap: cfg.WrapStep,
 	})
 	return k, nil
 }
 
-// compose makes the services, each with the siblings that it needs.
-func (c *Cloud) compose(cfg Config) (err error) {
-	who := identity.Config{
-		AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
-		SharedKeys: cfg.Engine != nil && cfg.Dir == "",
+// parts is how the services are configured.
+type parts struct {
+	identity identity.Config
+	images   image.Config
+	volumes  volume.Config
+	networks network.Config
+	compute  compute.Config
+}
+
+func partsOf(cfg Config) parts {
+	p := parts{
+		identity: identity.Config{
+			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
+			SharedKeys: cfg.Engine != nil && cfg.Dir == "",
+		},
+		images:   image.Config{Store: cfg.Images},
+		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},
+		networks: network.Config{Mechanisms: cfg.Networks, ExternalPhysical: cfg.ExternalNetwork},
+		compute: compute.Config{
+			Hypervisors: cfg.Hypervisors, StopGrace: cfg.StopGrace, ResumeGuests: cfg.ResumeGuests,
+		},
 	}
 	if cfg.Dir != "" {
-		who.Keys = identity.FileKeys(filepath.Join(cfg.Dir, "keys"))
+		p.identity.Keys = identity.FileKeys(filepath.Join(cfg.Dir, "keys"))
 	}
-	if c.Identity, err = identity.New(c.core, who); err != nil {
+	return p
+}
+
+// compose makes the services, each with the siblings that it needs.
+func (c *Cloud) compose() (err error) {
+	p := &c.parts
+	if c.Identity, err = identity.New(c.core, p.identity); err != nil {
 		return err
 	}
-	if c.Images, err = image.New(c.core, image.Config{Store: cfg.Images}); err != nil {
+	if c.Images, err = image.New(c.core, p.images); err != nil {
 		return err
 	}
-	c.Volumes, err = volume.New(c.core, volume.Config{Backends: cfg.Volumes, Images: c.Images, Backups: cfg.Backups})
-	if err != nil {
+	p.volumes.Images = c.Images
+	if c.Volumes, err = volume.New(c.core, p.volumes); err != nil {
 		return err
 	}
-	c.Networks, err = network.New(c.core, network.Config{Mechanisms: cfg.Networks, ExternalPhysical: cfg.ExternalNetwork})
-	if err != nil {
+	if c.Networks, err = network.New(c.core, p.networks); err != nil {
 		return err
 	}
-	c.Compute, err = compute.New(c.core, compute.Config{
-		Hypervisors: cfg.Hypervisors, Networks: c.Networks, Images: c.Images, Volumes: c.Volumes,
-		StopGrace: cfg.StopGrace, ResumeGuests: cfg.ResumeGuests,
-	})
+	p.compute.Networks, p.compute.Images, p.compute.Volumes = c.Networks, c.Images, c.Volumes
+	c.Compute, err = compute.New(c.core, p.compute)
 	return err
 }
 
 // start opens the state and starts the services; the sagas go on last, when all that
 // their steps call is there.
-func (c *Cloud) start(ctx context.Context, cfg Config) error {
+func (c *Cloud) start(ctx context.Context) error {
 	c.closers = append(c.closers, c.core.DB.Close)
 	if err := c.core.DB.Open(ctx); err != nil {
 		return err
 	}
-	for _, m := range cfg.Networks {
-		m.Serve(c.Compute)
-	}
+	c.Networks.SetMetadata(c.Compute)
+	return c.startServices(ctx)
+}
+
+func (c *Cloud) startServices(ctx context.Context) error {
 	services := []struct {
 		start func(context.Context) error
 		close func() error

@@ -250,6 +250,9 @@ func (s *Service) Close() error {
 	return nil
 }
 
+// Hypervisors are the hypervisors by host: none before Start.
+func (s *Service) Hypervisors() *fleet.Fleet[driver.Hypervisor] { return s.hypervisors }
+
 // Now is the cloud's time.
 func (s *Service) Now() time.Time { return s.core.Clock.Now() }
 

@@ -10,6 +10,7 @@ package volume
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	imagedriver "github.com/welkin-cloud/cloud/image/driver"
@@ -165,6 +166,9 @@ func (s *Service) Start(ctx context.Context) error {
 
 // Zone is the availability zone of the volumes.
 func (s *Service) Zone() string { return s.cfg.Zone }
+
+// BackendNames are the names of the backends, in the order of the configuration.
+func (s *Service) BackendNames() []string { return slices.Clone(s.names) }
 
 // HasBackups reports whether there is a backup store.
 func (s *Service) HasBackups() bool { return s.cfg.Backups != nil }
