@@ -88,6 +88,7 @@ func New(t testing.TB, model ...Model) *Cloud {
 	c.addDrivers()
 	c.start()
 	t.Cleanup(c.close)
+	t.Cleanup(c.checkAtEnd)
 	if err := c.populate(t.Context()); err != nil {
 		t.Fatalf("cloudtest: cannot make what the model asks for: %v", err)
 	}

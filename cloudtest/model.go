@@ -42,6 +42,9 @@ type Model struct {
 	Clock *Clock
 	// Log gets what the cloud logs; nil means nothing.
 	Log *slog.Logger
+	// SkipCheck leaves out the CheckClean at the end of the test: for tests that leave
+	// a broken cloud behind.
+	SkipCheck bool
 }
 
 func (m *Model) setDefaults() {

@@ -12,7 +12,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
-// between is how long the second look waits at most for work under way to end.
+// between is how long the next look waits at most for work under way to end.
 const between = 100 * time.Millisecond
 
 // rounds is how often is mended: what was mended may show what is to be mended next.
@@ -50,25 +50,28 @@ func (r *Runner) Run(ctx context.Context, opts *Options) (Report, error) {
 	return report, fault.Wrap("cloud.Check", err)
 }
 
-// confirmed returns what two looks have found.
+// looks is how often is looked for what was found.
+const looks = 3
+
+// confirmed returns what every look has found. What one look has found and the next has
+// not was work under way.
 func (r *Runner) confirmed(ctx context.Context) ([]suspicion, error) {
-	first, err := r.look(ctx, r.Checks)
-	if err != nil || len(first) == 0 {
-		return nil, err
+	found, err := r.look(ctx, r.Checks)
+	for again := 1; again < looks && err == nil && len(found) > 0; again++ {
+		r.wait(ctx)
+		seen, names := map[Finding]bool{}, map[string]bool{}
+		for _, f := range found {
+			seen[f.key()], names[f.Check] = true, true
+		}
+		others := func(c Check) bool { return !names[c.Name] }
+		found, err = r.look(ctx, slices.DeleteFunc(slices.Clone(r.Checks), others))
+		found = slices.DeleteFunc(found, func(f suspicion) bool { return !seen[f.key()] })
 	}
-	r.wait(ctx)
-	seen := make(map[Finding]bool, len(first))
-	names := map[string]bool{}
-	for _, f := range first {
-		seen[f.key()], names[f.Check] = true, true
-	}
-	again := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return !names[c.Name] })
-	second, err := r.look(ctx, again)
-	return slices.DeleteFunc(second, func(f suspicion) bool { return !seen[f.key()] }), err
+	return found, err
 }
 
 // wait lets work under way come to its end, but not for long. It need not: what is
-// still under way then is left out of the second look as well.
+// still under way then is left out of the next look as well.
 func (r *Runner) wait(ctx context.Context) {
 	if r.Idle == nil {
 		return
