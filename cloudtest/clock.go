@@ -76,6 +76,17 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Unlock()
 }
 
+// Jump sets the clock to another time, as when somebody sets a machine's: nothing that
+// waits is woken, and everything waits as long as it would have. d may be negative.
+func (c *Clock) Jump(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	for _, tm := range c.timers {
+		tm.at = tm.at.Add(d)
+	}
+}
+
 // Next tells when the next thing that waits for the clock goes on; false if nothing
 // does.
 func (c *Clock) Next() (at time.Time, ok bool) {

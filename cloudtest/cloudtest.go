@@ -9,7 +9,11 @@
 // cloud does, over HTTP too ([Cloud.URL], [Cloud.Access]): whatever speaks OpenStack can
 // be tested against it. A [Model] says how much of everything there is. Identifiers come
 // from a seed, and the time may be the test's own ([Clock]). The drivers are fields of
-// the cloud, to look into ([Cloud.CheckClean]) and to make faulty or slow ([Faults]).
+// the cloud, to look into ([Cloud.CheckClean]).
+//
+// What goes wrong in real clouds is brought about in one line, by [Cloud.Inject] with one
+// of the functions that return a [Fault]; docs/faults.md lists them. How long changes
+// take, and when they end, is the test's to say: [Transitions].
 //
 // A cloud ends with its test; many run side by side.
 package cloudtest
@@ -18,7 +22,9 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +34,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
 	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/image/memstore"
+	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/network"
 	mechanism "github.com/welkin-cloud/cloud/network/driver"
 	"github.com/welkin-cloud/cloud/network/memnetwork"
@@ -61,6 +68,11 @@ type Cloud struct {
 	t     testing.TB
 	model Model
 
+	injections  injections
+	transitions transitions
+	live        atomic.Pointer[cloud.Cloud] // Cloud, for those who run beside the test
+	starts      int
+
 	mu      sync.Mutex
 	handler http.Handler     // made when it is first needed
 	server  *httptest.Server // likewise
@@ -85,12 +97,16 @@ func New(t testing.TB, model ...Model) *Cloud {
 		c.model = m
 	}
 	c.model.setDefaults()
+	c.transitions.cloud = c
 	c.addDrivers()
 	c.start()
 	t.Cleanup(c.close)
 	t.Cleanup(c.checkAtEnd)
 	if err := c.populate(t.Context()); err != nil {
 		t.Fatalf("cloudtest: cannot make what the model asks for: %v", err)
+	}
+	for which, pace := range c.model.Transitions {
+		c.SetTransition(which, pace)
 	}
 	return c
 }
@@ -107,14 +123,14 @@ func (c *Cloud) addDrivers() {
 			Name: name,
 			Hypervisor: memhypervisor.New(memhypervisor.Config{
 				Name: name, VCPUs: c.model.HostVCPUs, MemoryMiB: c.model.HostMemoryMiB,
-				DiskGiB: c.model.HostDiskGiB, Clock: clk,
+				DiskGiB: c.model.HostDiskGiB, Clock: clk, Fault: c.asked("hypervisor", name),
 			}),
-			Network: memnetwork.New(memnetwork.Config{Name: name, Physical: []string{physical}, Clock: clk}),
+			Network: memnetwork.New(memnetwork.Config{Name: name, Physical: []string{physical}, Clock: clk, Fault: c.asked("network", name)}),
 		})
 	}
-	c.VolumeBackend = memvolume.New(memvolume.Config{})
-	c.ImageStore = memstore.New(memstore.Config{})
-	c.BackupStore = memstore.New(memstore.Config{})
+	c.VolumeBackend = memvolume.New(memvolume.Config{Clock: clk, Fault: c.asked("volume", "")})
+	c.ImageStore = memstore.New(memstore.Config{Clock: clk, Fault: c.asked("image", "")})
+	c.BackupStore = memstore.New(memstore.Config{Clock: clk, Fault: c.asked("backup", "")})
 }
 
 // config composes the cloud of the fakes.
@@ -123,7 +139,7 @@ func (c *Cloud) config() cloud.Config {
 		Dir: c.model.Dir, Networks: map[string]mechanism.Mechanism{},
 		Images: c.ImageStore, Volumes: []backend.Backend{c.VolumeBackend}, Backups: c.BackupStore,
 		AdminPassword: Password, PasswordCost: 4, ExternalNetwork: physical,
-		Policies: c.model.Policies, Log: c.model.Log, Seed: c.model.Seed,
+		Policies: c.model.Policies, Log: c.model.Log, Seed: c.seed(), WrapStep: c.wrapStep,
 	}
 	if c.model.Clock != nil {
 		cfg.Clock = c.model.Clock
@@ -135,18 +151,39 @@ func (c *Cloud) config() cloud.Config {
 	return cfg
 }
 
+// seed is another one at each start: a cloud that starts again must not make the same
+// identifiers as before.
+func (c *Cloud) seed() uint64 { return c.model.Seed + uint64(c.starts)<<32 }
+
+// clock is the cloud's time.
+func (c *Cloud) clock() cloud.Clock {
+	if c.model.Clock != nil {
+		return c.model.Clock
+	}
+	return clock.System{}
+}
+
 func (c *Cloud) start() {
 	c.t.Helper()
-	started, err := cloud.New(c.t.Context(), c.config())
+	cfg := c.config()
+	if cfg.Dir != "" && cfg.Engine == nil {
+		var err error
+		if cfg.Engine, err = c.openDatabase(filepath.Join(cfg.Dir, "state.db")); err != nil {
+			c.t.Fatalf("cloudtest: the state cannot be opened: %v", err)
+		}
+	}
+	started, err := cloud.New(c.t.Context(), cfg)
 	if err != nil {
 		c.t.Fatalf("cloudtest: the cloud does not start: %v", err)
 	}
 	c.Cloud = started
+	c.live.Store(started)
+	c.starts++
 }
 
 // Restart ends the cloud where it is and starts it again over the same directory, as
 // after a crash of the controller: the drivers, and the guests on them, stay. It needs
-// Model.Dir. The URL stays the same.
+// Model.Dir. The URL stays the same. ControllerCrashes ends with it.
 func (c *Cloud) Restart() {
 	c.t.Helper()
 	if c.model.Dir == "" {
@@ -157,12 +194,20 @@ func (c *Cloud) Restart() {
 	if err := c.Cloud.Close(); err != nil {
 		c.t.Errorf("cloudtest: close: %v", err)
 	}
+	for _, in := range c.injections.all() {
+		if in.fault.crash {
+			in.End()
+		}
+	}
 	c.handler = nil
 	c.start()
 }
 
-// close ends the server first, so that no request finds the cloud closed.
+// close ends faults and holds, so that what they keep waiting comes to an end; then the
+// server, so that no request finds the cloud closed.
 func (c *Cloud) close() {
+	c.injections.end()
+	c.transitions.end()
 	c.mu.Lock()
 	server := c.server
 	c.mu.Unlock()
@@ -175,7 +220,7 @@ func (c *Cloud) close() {
 }
 
 // WaitIdle returns when no work is under way: whatever was asked for has come to its
-// end, good or bad, or waits for a time to pass.
+// end, good or bad, or waits for a time to pass, or is held by a fault or a transition.
 func (c *Cloud) WaitIdle() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), Patience)

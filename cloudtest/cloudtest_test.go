@@ -112,34 +112,16 @@ func TestFaultsEndInReadableErrorsAndLeaveNothing(t *testing.T) {
 	for _, op := range []string{"Create", "Create/after", "Start", "Start/after", "PutImage"} {
 		t.Run(op, func(t *testing.T) {
 			c := cloudtest.New(t)
-			c.FailHosts(cloudtest.Fail(op, 0, cloud.Invalid))
+			broken := c.Inject(cloudtest.CallFails("hypervisor."+op, cloud.Invalid))
 			s := boot(t, c, "doomed")
 			require.Equal(t, "ERROR", s.Status())
 			require.NotNil(t, s.Fault)
-			c.FailHosts(nil)
+			broken.End()
 			c.CheckClean()
 			require.NoError(t, c.Compute.DeleteServer(t.Context(), s.ID))
 			c.CheckClean()
 		})
 	}
-}
-
-func TestFaultRules(t *testing.T) {
-	f := cloudtest.Faults(
-		cloudtest.Fault{Op: "Start", ID: "a", Skip: 1, Times: 2, Err: cloud.Conflict},
-		cloudtest.Fault{Op: "Stop", Err: cloud.Unavailable},
-	)
-	require.NoError(t, f(t.Context(), "Start", "b"))
-	require.NoError(t, f(t.Context(), "Start", "a"), "skipped")
-	require.ErrorIs(t, f(t.Context(), "Start", "a"), cloud.Conflict)
-	require.ErrorIs(t, f(t.Context(), "Start", "a"), cloud.Conflict)
-	require.NoError(t, f(t.Context(), "Start", "a"), "used up")
-	require.ErrorIs(t, f(t.Context(), "Stop", "b"), cloud.Unavailable)
-	require.ErrorIs(t, f(t.Context(), "Stop", "b"), cloud.Unavailable)
-	require.NoError(t, f(t.Context(), "Create", "a"))
-	all := cloudtest.Fail("", 1, cloud.Internal)
-	require.Error(t, all(t.Context(), "anything", ""))
-	require.NoError(t, all(t.Context(), "anything", ""))
 }
 
 func TestRestartGoesOn(t *testing.T) {

@@ -22,7 +22,8 @@ func (c *Cloud) URL() string {
 	return c.server.URL
 }
 
-// ServeHTTP serves all APIs, without a network in between.
+// ServeHTTP serves all APIs, without a network in between. Faults that break the
+// connection panic with http.ErrAbortHandler then.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	if c.handler == nil {
@@ -30,7 +31,7 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h := c.handler
 	c.mu.Unlock()
-	h.ServeHTTP(w, r)
+	c.throughFaults(h).ServeHTTP(w, r)
 }
 
 // Access is what a client needs to log in, in plain strings. With gophercloud:

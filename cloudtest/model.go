@@ -33,6 +33,8 @@ type Model struct {
 	// Dir keeps the state in a directory, t.TempDir() for one, as Restart needs it.
 	// Empty keeps it in memory.
 	Dir string
+	// Transitions say how long changes take, once the cloud has what the model asks for.
+	Transitions Transitions
 	// Policies are as in cloud.Config.
 	Policies map[string]map[string]string
 	// Seed of identifiers and secrets; 0 means 1. What is made in the same order gets

@@ -7,7 +7,6 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/stretchr/testify/require"
 
-	"github.com/welkin-cloud/cloud"
 	"github.com/welkin-cloud/cloud/cloudtest"
 )
 
@@ -26,7 +25,7 @@ func TestBoot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "web", s.Name)
 
-	c.FailHosts(cloudtest.Fail("Create", 0, cloud.Invalid))
+	c.Inject(cloudtest.PortBindingFails())
 	_, err = Boot(t.Context(), compute, "doomed", c.Flavors[0].ID, c.PublicImages[0].ID)
-	require.ErrorContains(t, err, "server doomed: ")
+	require.ErrorContains(t, err, "server doomed: Binding failed for port ")
 }

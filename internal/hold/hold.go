@@ -51,6 +51,16 @@ func (h *Hold) End() {
 	})
 }
 
+// Ended reports whether the call goes on.
+func (h *Hold) Ended() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Wait returns when the hold has ended, or ctx is done; then it returns ctx's error.
 func (h *Hold) Wait(ctx context.Context) error {
 	defer h.End()

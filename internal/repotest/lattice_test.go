@@ -40,7 +40,7 @@ var lattice = []struct {
 		"internal/...", "compute", "compute/scheduler", "image", "volume", "network",
 	}, "a face of its service, with the old proxies to the others"},
 	{".", []string{"internal/...", "*/driver", "*", "*/*api"}, "the composition root: services, no drivers"},
-	{"cloudtest", []string{".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes"},
+	{"cloudtest", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes, with hands on its clock, work and state"},
 	{"examples/...", []string{".", "*", "*/...", "internal/httpapi"}, "programs"},
 	{"*/...", []string{
 		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect", "internal/inject",
