@@ -1,0 +1,108 @@
+package cloud_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/compute"
+	"github.com/welkin-cloud/cloud/network"
+	"github.com/welkin-cloud/cloud/volume"
+)
+
+// lived is a cloud in which something has happened: servers "server-1" (off), "server-2"
+// (paused), "server-3" (suspended), "server-4" (with a volume that has a snapshot),
+// "server-5" and "server-6".
+func lived(t testing.TB) (r *rig, servers []compute.Server) {
+	r = newRig(t, 3)
+	ctx := t.Context()
+	for i := range 6 {
+		servers = append(servers, boot(t, r.Cloud, r, fmt.Sprintf("server-%d", i+1)))
+	}
+	v, err := r.Volumes.CreateVolume(ctx, r.project, volume.CreateOptions{Name: "data", SizeGiB: 2})
+	require.NoError(t, err)
+	idle(t, r.Cloud)
+	require.NoError(t, r.Compute.StopServer(ctx, servers[0].ID))
+	require.NoError(t, r.Compute.PauseServer(ctx, servers[1].ID))
+	require.NoError(t, r.Compute.SuspendServer(ctx, servers[2].ID))
+	_, err = r.Compute.AttachVolume(ctx, servers[3].ID, compute.AttachVolumeOptions{VolumeID: v.ID})
+	require.NoError(t, err)
+	idle(t, r.Cloud)
+	_, err = r.Volumes.CreateSnapshot(ctx, r.project, volume.CreateSnapshotOptions{VolumeID: v.ID, Name: "monday", Force: true})
+	require.NoError(t, err)
+	settle(t, r.Cloud)
+	return r, servers
+}
+
+// deafen makes every call of the original's drivers that changes something, or that
+// works on something, an error of the test.
+func (r *rig) deafen() {
+	var on atomic.Bool
+	on.Store(true)
+	r.t.Cleanup(func() { on.Store(false) })
+	fault := func(_ context.Context, op, id string) error {
+		if id != "" && on.Load() { // without an id the original looks at itself
+			r.t.Errorf("%s of %s was called on a driver of the original", op, id)
+		}
+		return nil
+	}
+	r.fault.Store(&fault)
+}
+
+func fork(t testing.TB, c *cloud.Cloud) *cloud.Cloud {
+	t.Helper()
+	f, err := c.Fork(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	return f
+}
+
+func TestForkIsAWholeCloudOfItsOwn(t *testing.T) {
+	r, old := lived(t)
+	ctx := t.Context()
+	before := r.Compute.ListServers(ctx, "", nil)
+	r.deafen()
+	f := fork(t, r.Cloud)
+	settle(t, f)
+	require.Equal(t, before, f.Compute.ListServers(ctx, "", nil))
+
+	// Old servers can be worked with.
+	require.NoError(t, f.Compute.StartServer(ctx, old[0].ID))
+	require.NoError(t, f.Compute.UnpauseServer(ctx, old[1].ID))
+	require.NoError(t, f.Compute.ResumeServer(ctx, old[2].ID))
+	v := f.Volumes.ListVolumes(ctx, "")[0]
+	require.NoError(t, f.Compute.DetachVolume(ctx, old[3].ID, v.ID))
+	require.NoError(t, f.Compute.ResizeServer(ctx, old[4].ID, r.large.ID))
+	require.NoError(t, f.Compute.DeleteServer(ctx, old[5].ID))
+	settle(t, f)
+	for i, want := range []compute.VMState{compute.Active, compute.Active, compute.Active, compute.Active, compute.Resized} {
+		s := server(t, f, old[i].ID)
+		require.Equal(t, want, s.VMState, "%s: %+v", s.Name, s.Fault)
+	}
+	require.NoError(t, f.Volumes.ExtendVolume(ctx, v.ID, 5))
+	require.NoError(t, f.Compute.ConfirmResize(ctx, old[4].ID))
+	_, err := f.Compute.GetServer(ctx, old[5].ID)
+	require.Error(t, err)
+	settle(t, f)
+
+	// New ones can be made, with all that belongs to them.
+	s := boot(t, f, r, "new")
+	settle(t, f)
+	s = server(t, f, s.ID)
+	require.Equal(t, compute.Active, s.VMState, s.Fault)
+	ports, err := f.Networks.PortsOf(ctx, s.ID)
+	require.NoError(t, err)
+	require.Equal(t, network.Active, ports[0].Status)
+	host, ok := f.Fakes().Hypervisor(s.Host)
+	require.True(t, ok)
+	_, err = host.Get(ctx, s.ID)
+	require.NoError(t, err)
+
+	// The original knows nothing of it.
+	require.Equal(t, before, r.Compute.ListServers(ctx, "", nil))
+	require.Equal(t, volume.InUse, r.Volumes.ListVolumes(ctx, "")[0].Status)
+}
