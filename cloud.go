@@ -285,6 +285,11 @@ func (c *Cloud) Idle(ctx context.Context) error {
 	return c.Networks.Idle(ctx)
 }
 
+// Sync returns when this controller knows all that the others of its cloud had done when
+// it was called. What others do comes by itself, a moment later; Sync is for a client
+// that has just talked to another one.
+func (c *Cloud) Sync(ctx context.Context) error { return c.core.DB.Sync(ctx) }
+
 // Close ends the cloud: work under way stops where it is and goes on at the next New
 // over the same directory. Guests go on running.
 func (c *Cloud) Close() error {
