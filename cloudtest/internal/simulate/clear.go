@@ -69,7 +69,7 @@ func (r *run) left(what string, n int) {
 
 // end stops the controllers in good order.
 func (r *run) end() {
-	r.chaos = chaos{}
+	r.awaken()
 	closed := 0
 	for _, c := range r.running() {
 		go func() {

@@ -20,7 +20,8 @@ type ledger struct {
 	public, subnet string // of the external network
 	image          string
 	flavors        []string
-	deleted        map[string]bool // what a client asked to delete, whatever the answer
+	deleted        map[string]bool   // what a client asked to delete, whatever the answer
+	origin         map[string]string // the volume of a snapshot: its deletion may cascade
 }
 
 // projects are the clients'.
@@ -110,7 +111,7 @@ var operations = []operation{
 	}},
 	{"snapshot server", 2, func(r *request) error {
 		id, err := r.c.Compute.CreateImage(r.ctx, r.of(r.ledger.servers), r.name(), nil)
-		return keep(&r.ledger.images, id, err)
+		return keep(&r.ledger.images, r.gone(id), err) // if it fails, the image goes again
 	}},
 	{"attach volume", 8, func(r *request) error {
 		_, err := r.c.Compute.AttachVolume(r.ctx, r.of(r.ledger.servers), compute.AttachVolumeOptions{VolumeID: r.of(r.ledger.volumes)})
@@ -159,6 +160,7 @@ var operations = []operation{
 	{"extend volume", 2, func(r *request) error { return r.c.Volumes.ExtendVolume(r.ctx, r.of(r.ledger.volumes), 4) }},
 	{"snapshot volume", 4, func(r *request) error {
 		s, err := r.c.Volumes.CreateSnapshot(r.ctx, r.project(), volume.CreateSnapshotOptions{VolumeID: r.of(r.ledger.volumes), Name: r.name(), Force: true})
+		r.ledger.origin[s.ID] = s.VolumeID
 		return keep(&r.ledger.snapshots, s.ID, err)
 	}},
 	{"revert volume", 1, func(r *request) error {
@@ -176,7 +178,7 @@ var operations = []operation{
 	{"delete backup", 2, func(r *request) error { return r.c.Volumes.DeleteBackup(r.ctx, r.gone(r.of(r.ledger.backups))) }},
 	{"volume to image", 1, func(r *request) error {
 		id, err := r.c.Volumes.UploadToImage(r.ctx, r.of(r.ledger.volumes), r.project(), volume.UploadOptions{Name: r.name(), Force: true})
-		return keep(&r.ledger.images, id, err)
+		return keep(&r.ledger.images, r.gone(id), err) // if it fails, the image goes again
 	}},
 	{"create image", 2, func(r *request) error {
 		i, err := r.c.Images.CreateImage(r.ctx, r.project(), image.CreateOptions{Name: r.name(), DiskFormat: "raw", ContainerFormat: "bare"})
@@ -255,7 +257,7 @@ func choose(s *schedule) operation {
 
 // furnish makes what clients find: an external network, a network, flavors, an image.
 func (w *world) furnish(ctx context.Context, c *cloud.Cloud) error {
-	w.ledger.deleted = map[string]bool{}
+	w.ledger.deleted, w.ledger.origin = map[string]bool{}, map[string]string{}
 	for i := range 3 {
 		f, err := c.Compute.CreateFlavor(ctx, compute.Flavor{
 			Name: fmt.Sprintf("f%d", i), VCPUs: 1 + i, MemoryMiB: 512 << i, DiskGiB: 2 * i, Public: true,

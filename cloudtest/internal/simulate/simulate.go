@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/welkin-cloud/cloud"
@@ -231,7 +232,7 @@ func (r *run) until(what string, done func() bool) {
 	calm := r.chaos
 	r.chaos = chaos{}
 	defer func() { r.chaos = calm }()
-	for end := r.clock.Now().Add(settleTime); ; {
+	for end := r.clock.Now().Add(patience); ; {
 		ready := r.schedule.ready()
 		r.bury()
 		switch {
@@ -240,24 +241,32 @@ func (r *run) until(what string, done func() bool) {
 		case len(ready) > 0:
 			r.schedule.release(ready[r.schedule.random.IntN(len(ready))])
 		case r.clock.ring(end):
+			r.schedule.steps++
 		case !done():
 			r.complain("it does not come about that %s", what)
 			return
 		}
-		if r.schedule.steps++; r.schedule.steps > maxSteps {
+		if r.schedule.steps > maxSteps {
 			r.complain("it goes on for ever before %s", what)
-			return
+			panic(strings.Join(append(r.problems, r.schedule.tale...), "\n"))
 		}
 	}
 }
 
 // maxSteps bounds a run that does not come to its end.
-const maxSteps = 1_000_000
+const maxSteps = 100_000
 
 // settle ends all misfortune and gives the cloud time to come to rest.
 func (r *run) settle() {
-	r.chaos = chaos{}
 	r.schedule.note("settle")
+	r.awaken()
+	rest := r.clock.Now().Add(settleTime)
+	r.until("it rests", func() bool { return !r.clock.Now().Before(rest) })
+}
+
+// awaken has all controllers run.
+func (r *run) awaken() {
+	r.chaos = chaos{}
 	for i, c := range r.controllers {
 		c.frozen = false
 		if c.dead || c.err != nil {
@@ -271,8 +280,6 @@ func (r *run) settle() {
 	r.until("all controllers run and no request is under way", func() bool {
 		return len(r.running()) == len(r.controllers) && r.clients == 0 && len(r.fading) == 0
 	})
-	rest := r.clock.Now().Add(settleTime)
-	r.until("it rests", func() bool { return !r.clock.Now().Before(rest) })
 }
 
 // inspect checks the cloud, and that what was acknowledged is there.
@@ -313,7 +320,7 @@ func (r *run) compare(c *cloud.Cloud) {
 		{"floating IP", r.ledger.floats, func(id string) error { _, err := c.Networks.GetFloatingIP(r.ctx, id); return err }},
 	} {
 		for _, id := range kind.ids {
-			if err := kind.get(id); err != nil && !r.ledger.deleted[id] {
+			if err := kind.get(id); err != nil && !r.ledger.deleted[id] && !r.ledger.deleted[r.ledger.origin[id]] {
 				r.complain("%s %s was acknowledged and is lost: %v", kind.name, id, err)
 			}
 		}

@@ -161,5 +161,10 @@ func (w *world) any() *cloud.Cloud {
 	return c.cloud
 }
 
-// settleTime is how long the cloud gets to come to rest: longer than any retry.
-const settleTime = 15 * time.Minute
+const (
+	// settleTime is how long the cloud gets to come to rest: longer than any lease,
+	// backoff or grace.
+	settleTime = 4 * time.Minute
+	// patience is how long the simulation waits for what must happen.
+	patience = 15 * time.Minute
+)
