@@ -31,6 +31,7 @@ func (s *Service) DeleteServer(ctx context.Context, id string) error {
 			return err
 		}
 		s.emitServer(ctx, tx, &server, "delete.start")
+		tx.AfterCommit(func() { s.interrupts.interrupt(id) })
 		return s.startSaga(ctx, tx, &server, task{saga: sagaDelete, action: "delete"})
 	})
 	return fault.Wrap("compute.DeleteServer", err)

@@ -129,7 +129,7 @@ func (s *Service) interfaceDetach(ctx context.Context, r *saga.Run) error {
 	if err := r.Params(&p); err != nil {
 		return err
 	}
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		return hv.DetachNIC(ctx, server.ID, p.NIC.PortID)
 	})
 }

@@ -128,14 +128,14 @@ func (s *Service) resizeUnclaim(_ context.Context, r *saga.Run) error {
 }
 
 func (s *Service) resizeStop(ctx context.Context, r *saga.Run) error {
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		return hv.Stop(ctx, server.ID, s.cfg.StopGrace)
 	})
 }
 
 // resizeStart powers the guest on if it was on before.
 func (s *Service) resizeStart(ctx context.Context, r *saga.Run) error {
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		if server.Resize == nil || server.Resize.OldState != Active {
 			return nil
 		}
@@ -154,7 +154,7 @@ func (s *Service) resizeUnguest(ctx context.Context, r *saga.Run) error {
 
 // reshape gives the guest the size of a flavor. A disk that has grown stays so.
 func (s *Service) reshape(ctx context.Context, r *saga.Run, pick func(re *Resize) ServerFlavor) error {
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		f := pick(server.Resize)
 		disk := max(server.Resize.Old.DiskGiB, server.Resize.New.DiskGiB)
 		if server.bootVolume() != nil {

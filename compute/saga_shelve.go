@@ -83,7 +83,7 @@ func (s *Service) shelveRestart(ctx context.Context, r *saga.Run) error {
 	if err := r.Params(&p); err != nil {
 		return err
 	}
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		if p.Was == Stopped {
 			return nil
 		}
@@ -139,7 +139,7 @@ func (s *Service) shelveReload(ctx context.Context, r *saga.Run) error {
 	if err := r.Params(&p); err != nil {
 		return err
 	}
-	return s.onHost(r, func(server *Server, hv driver.Hypervisor) error {
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
 		if _, err := hv.Get(ctx, server.ID); fault.Of(err) != fault.NotFound {
 			return err
 		}

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/compute/driver"
@@ -170,8 +171,12 @@ func (s *Service) volumeAttach(ctx context.Context, r *saga.Run) error {
 }
 
 func (s *Service) volumeDetach(ctx context.Context, r *saga.Run) error {
-	return s.withVolume(r, func(server *Server, hv driver.Hypervisor, v AttachedVolume) error {
-		return hv.DetachDisk(ctx, server.ID, v.VolumeID)
+	var p volumeParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
+		return hv.DetachDisk(ctx, server.ID, p.Volume.VolumeID)
 	})
 }
 
@@ -205,9 +210,25 @@ func (s *Service) DetachVolume(ctx context.Context, id, volumeID string) error {
 	}
 	_, err = s.begin(ctx, id, task{
 		op: op, verb: VerbDetachVolume, saga: sagaDetachVolume, action: "detach_volume", params: volumeParams{v},
-		prepare: func(tx *state.Tx, _ *Server) error { return s.cfg.Volumes.BeginDetachIn(ctx, tx, v.AttachmentID) },
+		prepare: func(tx *state.Tx, _ *Server) error {
+			if s.detaching(tx, id, v) {
+				return fault.New(fault.Invalid, "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach.")
+			}
+			return s.cfg.Volumes.BeginDetachIn(ctx, tx, v.AttachmentID)
+		},
 	})
 	return err
+}
+
+// detaching reports whether a saga is about to take the volume from its server.
+func (s *Service) detaching(r state.Reader, id string, v AttachedVolume) bool {
+	for _, doc := range s.core.Sagas.Active(r, resource(id)) {
+		var p volumeParams
+		if doc.Name == sagaDetachVolume && json.Unmarshal(doc.Params, &p) == nil && p.Volume.AttachmentID == v.AttachmentID {
+			return true
+		}
+	}
+	return false
 }
 
 // detachVolumeSaga takes a volume from the guest, which must let go of it, and then
@@ -235,10 +256,15 @@ func (s *Service) detachVolumeSaga() saga.Definition {
 }
 
 // volumeRoll gives the volume back to the guest and shows it as in use, also if the
-// attachment has been released already: it is then made anew under its id.
+// attachment has been released already: it is then made anew under its id. The
+// deletion of a server finds the volume in its row and lets it go.
 func (s *Service) volumeRoll(ctx context.Context, r *saga.Run) error {
-	return s.withVolume(r, func(server *Server, hv driver.Hypervisor, v AttachedVolume) error {
-		disk, err := s.attach(ctx, server, v)
+	var p volumeParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
+		disk, err := s.attach(ctx, server, p.Volume)
 		if err != nil {
 			return err
 		}

@@ -103,6 +103,7 @@ type Service struct {
 
 	hypervisors *fleet.Fleet[driver.Hypervisor] // set by Start; in a fork by New
 	images      imageCache
+	interrupts  interrupts
 
 	mu   sync.Mutex
 	life context.Context // of the goroutines; nil before Start and after Close

@@ -252,10 +252,19 @@ func (e *Engine) takeTurn(tx *state.Tx, d *Definition, doc *Saga) error {
 
 // Cancel asks every unfinished saga of the resource to unwind. It changes state
 // in tx only; running steps see their ctx end once tx is durable. A saga that is
-// unwinding already just goes on; one whose turn has not come fails without
-// running when it comes; one whose last step is done just then finishes.
+// unwinding already goes on, at once if it waits for its next attempt; one whose turn
+// has not come fails without running when it comes; one whose last step is done just
+// then finishes.
 func (e *Engine) Cancel(tx *state.Tx, resource string) error {
 	for s := range e.sagas.Where(tx, e.active, resource) {
+		if s.Status == Unwinding && s.NotBefore.After(e.clock.Now()) {
+			s.NotBefore = time.Time{}
+			if err := e.sagas.Put(tx, s); err != nil {
+				return err
+			}
+			tx.AfterCommit(func() { e.enqueue(s.ID) })
+			continue
+		}
 		if s.Cancelled || s.Status == Unwinding {
 			continue
 		}
