@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/internal/saga"
@@ -34,6 +35,11 @@ func (s *Service) defineSagas() {
 	for _, d := range all {
 		s.core.Sagas.Define(d)
 	}
+	// Its sagas are a server's instance actions: they stay as long as it does.
+	s.core.Sagas.Retain(func(r state.Reader, name string) bool {
+		id, ok := strings.CutPrefix(name, resource(""))
+		return ok && s.servers.Has(r, id)
+	})
 }
 
 // createSaga boots a server whose row was written with the saga: it chooses a host

@@ -85,6 +85,34 @@ func TestCancelDuringBackoff(t *testing.T) {
 	})
 }
 
+// An undo that waits for its next attempt is tried at once: who cancels wants the
+// resource.
+func TestCancelHastensAnUndo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil, saga.Config{UndoAttempts: 100})
+		broken := true
+		a := r.step("a")
+		undo := a.Undo
+		a.Undo = func(ctx context.Context, run *saga.Run) error {
+			if broken {
+				return fault.New(fault.Unavailable, "away")
+			}
+			return undo(ctx, run)
+		}
+		r.Define(r.ends(saga.Definition{Name: "test.make", Steps: []saga.Step{a, r.failing("b", fault.New(fault.Invalid, "no"))}}))
+		r.open()
+		id := r.start("test.make", "x", nil)
+		time.Sleep(10 * time.Minute) // it waits for half a minute at a time now
+		synctest.Wait()
+		broken = false
+		began := time.Now()
+		r.cancel("x")
+		require.ErrorIs(t, r.Wait(t.Context(), id), fault.Invalid)
+		require.Zero(t, time.Since(began))
+		require.Equal(t, []string{"a", "unb", "una", "failed: no"}, r.thing("x").Marks)
+	})
+}
+
 func TestCancelWhileUnwindingIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil, saga.Config{})

@@ -26,7 +26,7 @@ type Config struct {
 	Lease        time.Duration  // how long a silent controller keeps its sagas; default 15s
 	UndoAttempts int            // default 10
 	Keep         int            // terminal sagas kept for each resource; default 50
-	KeepFor      time.Duration  // terminal sagas of resources without newer ones; default 24h
+	KeepFor      time.Duration  // terminal sagas of resources without newer ones, see Retain; default 24h
 	// Wrap, if set, replaces each step that is defined: for the injection of
 	// faults, as in package sagatest.
 	Wrap func(saga string, s Step) Step
@@ -65,6 +65,7 @@ type Engine struct {
 	mu       sync.Mutex // never held across db.Update
 	session  string     // tells this run of the controller from an earlier one; fixed by Open
 	defs     map[string]*Definition
+	retain   []func(r state.Reader, resource string) bool
 	whenGone []func(tx *state.Tx, gone Gone) error // fixed by Open
 	open     bool
 	closed   bool

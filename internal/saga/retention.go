@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"slices"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -29,6 +30,23 @@ func (e *Engine) trim(tx *state.Tx, resource string) error {
 	return nil
 }
 
+// Retain has the sagas of a resource kept, at most Config.Keep of them, for as long as
+// exists says that the resource is there: its history is then not swept away. Call it
+// before Open.
+func (e *Engine) Retain(exists func(r state.Reader, resource string) bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.retain = append(e.retain, exists)
+}
+
+// retained reports whether the sagas of a resource are kept because it is there.
+func (e *Engine) retained(r state.Reader, resource string) bool {
+	e.mu.Lock()
+	all := e.retain
+	e.mu.Unlock()
+	return slices.ContainsFunc(all, func(exists func(state.Reader, string) bool) bool { return exists(r, resource) })
+}
+
 func (e *Engine) sweepLater() {
 	every := min(max(e.cfg.KeepFor/24, time.Minute), time.Hour)
 	e.alarm("sweep", e.clock.Now().Add(every), func() { e.sweep(); e.sweepLater() })
@@ -54,7 +72,8 @@ func (e *Engine) sweep() {
 	e.remove(old)
 }
 
-// oldSagas walks the sagas of the resources all of whose sagas ended before a time.
+// oldSagas walks the sagas of the resources all of whose sagas ended before a time, and
+// which are not retained.
 func (e *Engine) oldSagas(r state.Reader, before time.Time) func(yield func(Saga) bool) {
 	return func(yield func(Saga) bool) {
 		var group []Saga
@@ -63,6 +82,9 @@ func (e *Engine) oldSagas(r state.Reader, before time.Time) func(yield func(Saga
 				if !s.Status.Terminal() || !s.FinishedAt.Before(before) {
 					return true
 				}
+			}
+			if len(group) > 0 && e.retained(r, group[0].Resource) {
+				return true
 			}
 			for _, s := range group {
 				if !yield(s) {
