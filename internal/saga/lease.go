@@ -52,12 +52,13 @@ func (e *Engine) Session() string {
 	return e.session
 }
 
-// AtWork reports whether a run of any controller goes on: it has a good lease.
+// AtWork reports whether a run of any controller goes on: it has a good lease. An
+// earlier run of this controller has ended, whatever its lease says.
 func (e *Engine) AtWork(r state.Reader, session string) bool {
 	now := e.clock.Now()
 	for c := range e.controllers.All(r) {
 		if c.Session == session {
-			return c.LeaseUntil.After(now)
+			return c.LeaseUntil.After(now) && (c.ID != e.cfg.Controller || session == e.Session())
 		}
 	}
 	return false
