@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 )
@@ -70,8 +71,15 @@ func (r *reconciler) catchUp(ctx context.Context, revision uint64) error {
 func (r *reconciler) hurry() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var failed []key
 	for k, it := range r.items {
-		if it.tries > 0 && it.later != nil && it.later() {
+		if it.tries > 0 && it.later != nil {
+			failed = append(failed, k)
+		}
+	}
+	slices.SortFunc(failed, key.compare)
+	for _, k := range failed {
+		if it := r.items[k]; it.later() {
 			it.later = nil
 			r.push(k, it, it.want)
 		}

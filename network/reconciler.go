@@ -1,8 +1,11 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +30,10 @@ type key struct {
 	kind kind
 	host string
 	id   string
+}
+
+func (k key) compare(o key) int {
+	return cmp.Or(cmp.Compare(k.kind, o.kind), cmp.Compare(k.host, o.host), cmp.Compare(k.id, o.id))
 }
 
 // item is what the reconciler knows of a key.
@@ -396,14 +403,10 @@ func (r *reconciler) clear(followed uint64) {
 	r.gone = kept
 }
 
-// hostsOf returns the hosts that have, or shall have, a network.
+// hostsOf returns the hosts that have, or shall have, a network, in order.
 func (r *reconciler) hostsOf(networkID string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inheritNetwork(networkID)
-	hosts := make([]string, 0, len(r.nets[networkID]))
-	for h := range r.nets[networkID] {
-		hosts = append(hosts, h)
-	}
-	return hosts
+	return slices.Sorted(maps.Keys(r.nets[networkID]))
 }
