@@ -109,6 +109,13 @@ func (s *schedule) ready() []*stop {
 			list = append(list, st)
 		}
 	}
+	if s.log != nil {
+		fmt.Fprintf(s.log, "       ready:")
+		for _, st := range list {
+			fmt.Fprintf(s.log, " %s;", st.label)
+		}
+		fmt.Fprintln(s.log)
+	}
 	return list
 }
 
