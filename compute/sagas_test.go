@@ -59,7 +59,14 @@ func verbTests() []verbTest {
 	return []verbTest{
 		{saga: "compute.create", create: true, built: "ACTIVE", clean: "ERROR"},
 		{saga: "compute.delete", forward: true, gone: true, start: func(ctx context.Context, s *compute.Service, id string) error { return s.DeleteServer(ctx, id) }},
-		{saga: "compute.stop", built: "SHUTOFF", clean: "ERROR", start: func(ctx context.Context, s *compute.Service, id string) error { return s.StopServer(ctx, id) }},
+		power("stop", "SHUTOFF", (*compute.Service).StopServer),
+		power("start", "ACTIVE", (*compute.Service).StartServer, (*compute.Service).StopServer),
+		power("reboot", "ACTIVE", reboot(false)),
+		power("reboot_hard", "ACTIVE", reboot(true), (*compute.Service).PauseServer),
+		power("pause", "PAUSED", (*compute.Service).PauseServer),
+		power("unpause", "ACTIVE", (*compute.Service).UnpauseServer, (*compute.Service).PauseServer),
+		power("suspend", "SUSPENDED", (*compute.Service).SuspendServer),
+		power("resume", "ACTIVE", (*compute.Service).ResumeServer, (*compute.Service).SuspendServer),
 		{
 			saga: "compute.attach_volume", prepare: vol, built: "ACTIVE", clean: "ACTIVE",
 			start: func(ctx context.Context, s *compute.Service, id string) error {
@@ -78,6 +85,18 @@ func verbTests() []verbTest {
 			start: func(ctx context.Context, s *compute.Service, id string) error {
 				_, err := s.AttachInterface(ctx, id, compute.NetworkRequest{NetworkID: "net"})
 				return err
+			},
+			check: portsFollow,
+		},
+		{
+			// What was taken from the guest is not given back.
+			saga: "compute.detach_interface", built: "ACTIVE", forward: true,
+			start: func(ctx context.Context, s *compute.Service, id string) error {
+				server, err := s.GetServer(ctx, id)
+				if err != nil {
+					return err
+				}
+				return s.DetachInterface(ctx, id, server.NICs[0].PortID)
 			},
 			check: portsFollow,
 		},
@@ -121,6 +140,32 @@ func verbTests() []verbTest {
 				return err
 			},
 			start: func(ctx context.Context, s *compute.Service, id string) error { return s.UnshelveServer(ctx, id, "") },
+		},
+	}
+}
+
+// serverVerb is a method of the service.
+type serverVerb func(s *compute.Service, ctx context.Context, id string) error
+
+func reboot(hard bool) serverVerb {
+	return func(s *compute.Service, ctx context.Context, id string) error { return s.RebootServer(ctx, id, hard) }
+}
+
+// power is the test of a verb that is one call of the hypervisor, done after others.
+func power(name, built string, do serverVerb, before ...serverVerb) verbTest {
+	return verbTest{
+		saga: "compute." + name, built: built, clean: "ERROR",
+		start: func(ctx context.Context, s *compute.Service, id string) error { return do(s, ctx, id) },
+		prepare: func(ctx context.Context, s *compute.Service, _ *world, id string) error {
+			for _, verb := range before {
+				if err := verb(s, ctx, id); err != nil {
+					return err
+				}
+				if _, err := s.WaitServer(ctx, id); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 }
