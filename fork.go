@@ -56,8 +56,7 @@ func (c *Cloud) forkCore() (*core.Core, uint64) {
 	k.IDs = ids.Random()
 	seed := c.seed
 	if seed != 0 {
-		// Another sequence than the original's, whose identifiers are there already.
-		seed = (seed ^ k.DB.Snapshot().Revision()*0x9e3779b97f4a7c15) | 1<<63
+		seed = forkedSeed(seed, k.DB.Snapshot().Revision())
 		k.IDs = ids.Seeded(seed)
 	}
 	k.Quotas = quota.Define(k.DB)
@@ -65,7 +64,14 @@ func (c *Cloud) forkCore() (*core.Core, uint64) {
 	return &k, seed
 }
 
-// startFork composes and starts a cloud on fakes, whose state is open.
+// forkedSeed begins another sequence than the original's, whose identifiers are there
+// already.
+func forkedSeed(seed, revision uint64) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // spreads revisions over all bits
+	return max(seed^(revision+1)*odd, 1)
+}
+
+// startFork starts a cloud on fakes, whose state is open.
 func (c *Cloud) startFork(ctx context.Context) error {
 	c.closers = append(c.closers, c.core.DB.Close)
 	if err := c.core.Sagas.Inherit(ctx); err != nil {

@@ -37,6 +37,9 @@ type rig struct {
 	fault   atomic.Pointer[func(ctx context.Context, op, id string) error]
 }
 
+// originals marks the contexts of what an original does by itself.
+type originals struct{}
+
 // newRig returns a cloud with so many hosts that ends with the test.
 func newRig(t testing.TB, hosts int) *rig {
 	r := &rig{t: t, project: "project-1"}
@@ -59,7 +62,7 @@ func newRig(t testing.TB, hosts int) *rig {
 		cfg.Networks[name] = memnetwork.New(memnetwork.Config{Name: name, Fault: fault})
 	}
 	var err error
-	r.Cloud, err = cloud.New(t.Context(), cfg)
+	r.Cloud, err = cloud.New(context.WithValue(t.Context(), originals{}, true), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		r.fault.Store(nil)
