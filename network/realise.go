@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -67,7 +68,7 @@ func (r *reconciler) realiseHost(ctx context.Context, m driver.Mechanism, host s
 			add(kindRouter, router.ID)
 		}
 	}
-	for k := range look {
+	for _, k := range slices.SortedFunc(maps.Keys(look), key.compare) {
 		r.redo(k)
 	}
 	return result{seen: snap.Revision(), present: true}, nil
