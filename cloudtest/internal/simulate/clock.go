@@ -1,6 +1,9 @@
 package simulate
 
 import (
+	"fmt"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +15,8 @@ type clock struct {
 	mu     sync.Mutex
 	now    time.Time
 	alarms []*alarm // earliest first
+	heard  func(a *alarm)
+	placed func(a *alarm)
 }
 
 // alarm is a call that waits for its time.
@@ -19,6 +24,7 @@ type alarm struct {
 	owner *controller
 	at    time.Time
 	call  func()
+	set   string // where it was set, for the story
 }
 
 func newClock() *clock { return &clock{now: time.Date(2030, time.January, 1, 0, 0, 0, 0, time.UTC)} }
@@ -34,7 +40,14 @@ func (c *clock) Now() time.Time {
 func (c *clock) set(owner *controller, d time.Duration, call func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := &alarm{owner, c.now.Add(max(d, 0)), call}
+	a := &alarm{owner: owner, at: c.now.Add(max(d, 0)), call: call}
+	if c.heard != nil {
+		for i := 2; i < 6; i++ {
+			_, file, line, _ := runtime.Caller(i)
+			a.set += fmt.Sprintf(" %s:%d", filepath.Base(file), line)
+		}
+		c.placed(a)
+	}
 	i, _ := slices.BinarySearchFunc(c.alarms, a.at, func(o *alarm, at time.Time) int {
 		if o.at.After(at) {
 			return 1
@@ -70,6 +83,9 @@ func (c *clock) ring(before time.Time) (rang bool) {
 	c.alarms = slices.Delete(c.alarms, i, i+1)
 	c.now = latest(c.now, a.at)
 	c.mu.Unlock()
+	if c.heard != nil {
+		c.heard(a)
+	}
 	if a.owner == nil || !a.owner.dead {
 		go a.call()
 	}
