@@ -8,7 +8,6 @@ import (
 	"github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/internal/check"
 	"github.com/welkin-cloud/cloud/internal/fault"
-	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/network"
 )
 
@@ -74,13 +73,7 @@ func (s *Service) checkGuests(ctx context.Context, l *check.Look) error {
 // dropGuest destroys a guest unless a server owns it: a server is always recorded
 // before its guest is made.
 func (s *Service) dropGuest(ctx context.Context, host string, hv driver.Hypervisor, id string) error {
-	owned := false
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		server, err := s.servers.Get(tx, id)
-		owned = err == nil && server.Host == host || len(s.core.Sagas.Active(tx, resource(id))) > 0
-		return nil
-	})
-	if err != nil || owned {
+	if err := s.core.DB.Sync(ctx); err != nil || s.owns(host, id) {
 		return err
 	}
 	return hv.Destroy(ctx, id)
@@ -88,7 +81,7 @@ func (s *Service) dropGuest(ctx context.Context, host string, hv driver.Hypervis
 
 // eachGuest calls f for the guests of servers that nothing is being done with. What is
 // missing is told by compute.guest.
-func (s *Service) eachGuest(f func(l *check.Look, host string, hv driver.Hypervisor, server *Server, g driver.Guest)) func(context.Context, *check.Look) error {
+func (s *Service) eachGuest(f func(ctx context.Context, l *check.Look, host string, hv driver.Hypervisor, server *Server, g driver.Guest)) func(context.Context, *check.Look) error {
 	return func(ctx context.Context, l *check.Look) error {
 		for host, hv := range s.hypervisors.All() {
 			guests, err := hv.List(ctx)
@@ -98,7 +91,7 @@ func (s *Service) eachGuest(f func(l *check.Look, host string, hv driver.Hypervi
 			for _, g := range guests {
 				server, err := s.servers.Get(l.State(), g.ID)
 				if err == nil && server.Host == host && hasGuest(server.VMState) && !l.Busy("server", g.ID) {
-					f(l, host, hv, &server, g)
+					f(ctx, l, host, hv, &server, g)
 				}
 			}
 		}
@@ -106,8 +99,13 @@ func (s *Service) eachGuest(f func(l *check.Look, host string, hv driver.Hypervi
 	}
 }
 
-func (s *Service) checkPower(l *check.Look, host string, hv driver.Hypervisor, server *Server, g driver.Guest) {
+func (s *Service) checkPower(ctx context.Context, l *check.Look, host string, hv driver.Hypervisor, server *Server, g driver.Guest) {
 	if !differs(server, host, g.Power) {
+		return
+	}
+	// What a guest does by itself is recorded a moment later.
+	s.heardAll(ctx, host)
+	if now, err := s.servers.Get(s.core.DB.Snapshot(), g.ID); err != nil || !differs(&now, host, g.Power) {
 		return
 	}
 	l.FoundMendable("server/"+server.ID, fmt.Sprintf("is %s, but its guest is %s.", server.VMState, g.Power),
@@ -117,7 +115,7 @@ func (s *Service) checkPower(l *check.Look, host string, hv driver.Hypervisor, s
 		})
 }
 
-func (s *Service) checkDevices(l *check.Look, host string, _ driver.Hypervisor, server *Server, g driver.Guest) {
+func (s *Service) checkDevices(_ context.Context, l *check.Look, host string, _ driver.Hypervisor, server *Server, g driver.Guest) {
 	var ports, volumes []string
 	for _, n := range server.NICs {
 		ports = append(ports, n.PortID)

@@ -15,13 +15,14 @@ import (
 // change, or every minute where it does not.
 func (s *Service) follow(ctx context.Context, host string, hv driver.Hypervisor) {
 	watcher, watches := hv.(driver.Watcher)
+	asked := s.askable(host)
 	for ctx.Err() == nil {
 		var events <-chan driver.Event
 		if watches {
 			events = watcher.Watch(ctx)
 		}
 		s.reconcile(ctx, host, hv)
-		for s.next(ctx, host, hv, events) {
+		for s.next(ctx, host, hv, events, asked) {
 		}
 		if watches && clock.Sleep(ctx, s.core.Clock, time.Second) != nil {
 			return
@@ -31,7 +32,7 @@ func (s *Service) follow(ctx context.Context, host string, hv driver.Hypervisor)
 
 // next waits for something to look at and looks. It reports whether the events go
 // on.
-func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, events <-chan driver.Event) bool {
+func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, events <-chan driver.Event, asked <-chan chan<- bool) bool {
 	tick := make(chan struct{})
 	stop := s.core.Clock.AfterFunc(time.Minute, func() { close(tick) })
 	defer stop()
@@ -41,16 +42,69 @@ func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, e
 	case <-tick:
 		s.reconcile(ctx, host, hv)
 	case e, ok := <-events:
-		switch {
-		case !ok:
-			return false
-		case e.ID == "":
-			s.reconcile(ctx, host, hv)
-		default:
-			s.observe(ctx, host, hv, e.ID, e.Power)
+		return s.heard(ctx, host, hv, e, ok)
+	case answer := <-asked:
+		defer func() { answer <- true }()
+		for {
+			select {
+			case e, ok := <-events:
+				if !s.heard(ctx, host, hv, e, ok) {
+					return false
+				}
+			default:
+				return true
+			}
 		}
 	}
 	return true
+}
+
+// heard looks at what an event tells of, and reports whether the events go on.
+func (s *Service) heard(ctx context.Context, host string, hv driver.Hypervisor, e driver.Event, ok bool) bool {
+	switch {
+	case !ok:
+		return false
+	case e.ID == "":
+		s.reconcile(ctx, host, hv)
+	default:
+		s.observe(ctx, host, hv, e.ID, e.Power)
+	}
+	return true
+}
+
+// askable returns the channel over which the follower of a host can be asked whether it
+// has looked at all that happened.
+func (s *Service) askable(host string) <-chan chan<- bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.followers == nil {
+		s.followers = map[string]chan chan<- bool{}
+	}
+	if s.followers[host] == nil {
+		s.followers[host] = make(chan chan<- bool)
+	}
+	return s.followers[host]
+}
+
+// heardAll waits until the follower of a host has looked at all that happened there,
+// but not for long: it may be held up.
+func (s *Service) heardAll(ctx context.Context, host string) {
+	s.mu.Lock()
+	follower := s.followers[host]
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer s.core.Clock.AfterFunc(100*time.Millisecond, cancel)()
+	answer := make(chan bool, 1)
+	select {
+	case follower <- answer:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-answer:
+	case <-ctx.Done():
+	}
 }
 
 // reconcile compares all guests of a host with the servers that should be there, if

@@ -105,10 +105,11 @@ type Service struct {
 	images      imageCache
 	interrupts  interrupts
 
-	mu   sync.Mutex
-	life context.Context // of the goroutines; nil before Start and after Close
-	stop context.CancelFunc
-	work sync.WaitGroup
+	mu        sync.Mutex
+	life      context.Context // of the goroutines; nil before Start and after Close
+	stop      context.CancelFunc
+	work      sync.WaitGroup
+	followers map[string]chan chan<- bool // of hosts: see askable
 }
 
 // New defines the service's collections and sagas in c, whose DB must not be open

@@ -85,10 +85,8 @@ func (s *Service) owned(r state.Reader, id string) bool {
 
 // dropOrphan deletes content from the store unless an image has got it meanwhile.
 func (s *Service) dropOrphan(ctx context.Context, id string) error {
-	owned := false
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error { owned = s.owned(tx, id); return nil })
-	if err != nil || owned || s.uploads.has(id) {
-		return err
+	if s.owned(s.core.DB.Snapshot(), id) || s.uploads.has(id) {
+		return nil
 	}
 	return s.cfg.Store.Delete(ctx, id)
 }

@@ -74,6 +74,9 @@ func (s *Service) Connect(ctx context.Context, attachmentID, host string) (drive
 	// The host is on record before the backend knows it, so that a crash between
 	// leaves nothing that Release would not end.
 	if a.Host != host {
+		if err := s.leaveHost(ctx, r, b, a); err != nil {
+			return driver.Connection{}, fault.Wrap(op, err)
+		}
 		err := s.changeAttachment(ctx, attachmentID, "", func(a *Attachment, _ *Volume) error {
 			a.Host = host
 			if a.Status == Reserved {
@@ -94,6 +97,15 @@ func (s *Service) Connect(ctx context.Context, attachmentID, host string) (drive
 		return nil
 	})
 	return c, fault.Wrap(op, err)
+}
+
+// leaveHost ends the use of an attachment's volume on the host where it was before: that
+// of a server which has been shelved meanwhile.
+func (s *Service) leaveHost(ctx context.Context, r state.Reader, b driver.Backend, a Attachment) error {
+	if a.Host == "" || s.sharesHost(r, a) {
+		return nil
+	}
+	return b.Disconnect(ctx, a.VolumeID, a.Host)
 }
 
 // Complete ends an attachment: the volume is in use.
@@ -152,10 +164,10 @@ func (s *Service) Release(ctx context.Context, attachmentID string) error {
 		return nil
 	}
 	v, err := s.volumes.Get(r, a.VolumeID)
-	if err == nil && a.Host != "" && !s.sharesHost(r, a) {
+	if err == nil && a.Host != "" {
 		b, err := s.backend(v.Backend)
 		if err == nil {
-			err = b.Disconnect(ctx, v.ID, a.Host)
+			err = s.leaveHost(ctx, r, b, a)
 		}
 		if err != nil {
 			return fault.Wrap(op, err)

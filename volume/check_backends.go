@@ -169,16 +169,10 @@ func (s *Service) compareConnections(l *check.Look, backend string, want map[dri
 // dropConnection ends a connection unless an attachment has got it meanwhile: those
 // are recorded before the backend is asked.
 func (s *Service) dropConnection(ctx context.Context, backend string, c driver.Connected) error {
-	wanted := false
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
-		wanted = false
-		for a := range s.attachments.Where(tx, s.attByVol, c.VolumeID) {
-			wanted = wanted || a.Host == c.Host
+	for a := range s.attachments.Where(s.core.DB.Snapshot(), s.attByVol, c.VolumeID) {
+		if a.Host == c.Host {
+			return nil
 		}
-		return nil
-	})
-	if err != nil || wanted {
-		return err
 	}
 	return s.backends[backend].Disconnect(ctx, c.VolumeID, c.Host)
 }

@@ -35,7 +35,8 @@ func (l *Look) Found(resource, problem, remedy string) {
 }
 
 // FoundMendable is Found with a function that mends it, if it is still so then: a
-// moment has passed. It must be safe to call on a cloud at work.
+// moment has passed. It must be safe to call on a cloud at work. When it is called,
+// snapshots have all that is stored.
 func (l *Look) FoundMendable(resource, problem, remedy string, mend func(ctx context.Context) error) {
 	l.found = append(l.found, suspicion{
 		Finding: Finding{Check: l.check, Resource: resource, Problem: problem, Remedy: remedy},

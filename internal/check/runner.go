@@ -84,6 +84,9 @@ func (r *Runner) wait(ctx context.Context) {
 
 // look makes one pass.
 func (r *Runner) look(ctx context.Context, checks []Check) ([]suspicion, error) {
+	if err := r.DB.Sync(ctx); err != nil {
+		return nil, err
+	}
 	l := &Look{state: r.DB.Snapshot(), busy: map[string]bool{}}
 	for resource := range r.Active(l.state) {
 		l.busy[resource] = true
@@ -106,7 +109,11 @@ func (r *Runner) mend(ctx context.Context, found []suspicion) []suspicion {
 		if found[i].mend == nil || ctx.Err() != nil {
 			continue
 		}
-		if err := found[i].mend(ctx); err != nil {
+		err := r.DB.Sync(ctx)
+		if err == nil {
+			err = found[i].mend(ctx)
+		}
+		if err != nil {
 			found[i].Remedy = fmt.Sprintf("Mending failed: %v. %s", err, found[i].Remedy)
 		}
 		found[i].mend = nil
