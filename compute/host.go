@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/welkin-cloud/cloud/compute/driver"
@@ -25,8 +26,11 @@ type Host struct {
 	DisabledReason string      `json:"disabled_reason,omitempty"`
 	ForcedDown     bool        `json:"forced_down,omitempty"`
 	Info           driver.Host `json:"info"` // what the hypervisor said at the last start
-	CreatedAt      time.Time   `json:"created"`
-	UpdatedAt      time.Time   `json:"updated"`
+	// Offered are the inventories that its resource provider was last given. While
+	// they would be the same, an admin's changes to the provider stay.
+	Offered   map[string]placement.Inventory `json:"offered,omitempty"`
+	CreatedAt time.Time                      `json:"created"`
+	UpdatedAt time.Time                      `json:"updated"`
 }
 
 // HostStatus is a host as it is now.
@@ -66,24 +70,28 @@ func (s *Service) registerHosts(ctx context.Context) error {
 }
 
 func (s *Service) registerHost(tx *state.Tx, info driver.Host) error {
+	offered := s.inventories(info)
 	h, err := s.hosts.Get(tx, info.Name)
+	provider, noProvider := s.Placement.Get(tx, h.ID)
 	switch {
 	case err != nil:
 		h = Host{
 			Name: info.Name, ID: s.core.IDs.UUID(), ServiceID: s.core.IDs.UUID(),
 			Number: s.hosts.Count(tx, nil) + 1, CreatedAt: s.core.Clock.Now(),
 		}
-		if _, err := s.Placement.Create(tx, placement.Provider{ID: h.ID, Name: h.Name}); err != nil {
-			return err
-		}
-	case reflect.DeepEqual(h.Info, info) && s.sameInventory(tx, h.ID, info):
+	case noProvider == nil && reflect.DeepEqual(h.Info, info) && reflect.DeepEqual(h.Offered, offered):
 		return nil
 	}
-	h.Info, h.UpdatedAt = info, s.core.Clock.Now()
+	if noProvider != nil { // a new host's, or one that an admin deleted
+		if provider, err = s.Placement.Create(tx, placement.Provider{ID: h.ID, Name: h.Name}); err != nil {
+			return err
+		}
+	}
+	h.Info, h.Offered, h.UpdatedAt = info, offered, s.core.Clock.Now()
 	if err := s.hosts.Put(tx, h); err != nil {
 		return err
 	}
-	if _, err := s.Placement.SetInventories(tx, h.ID, -1, s.inventories(info)); err != nil {
+	if _, err := s.Placement.SetInventories(tx, h.ID, -1, offered); err != nil {
 		return err
 	}
 	traits := hostTraits(info)
@@ -92,13 +100,13 @@ func (s *Service) registerHost(tx *state.Tx, info driver.Host) error {
 			return err
 		}
 	}
+	for _, t := range provider.Traits {
+		if strings.HasPrefix(t, "CUSTOM_") && !slices.Contains(traits, t) {
+			traits = append(traits, t) // an admin's
+		}
+	}
 	_, err = s.Placement.SetTraits(tx, h.ID, -1, traits)
 	return err
-}
-
-func (s *Service) sameInventory(r state.Reader, id string, info driver.Host) bool {
-	p, err := s.Placement.Get(r, id)
-	return err == nil && reflect.DeepEqual(p.Inventories, s.inventories(info))
 }
 
 // inventories is what a host offers to servers.
