@@ -1,6 +1,6 @@
 // Command server is the reference server: a whole private cloud in one process.
 //
-//	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu]
+//	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu] [-stop-grace TIME]
 //	server teardown [-state DIR]
 //
 // With -drivers memory it needs no privileges: guests and networks are simulated,
@@ -26,6 +26,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/welkin-cloud/cloud"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
@@ -34,6 +35,7 @@ import (
 // options are the command line's.
 type options struct {
 	listen, state, drivers, logLevel, virt string
+	stopGrace                              time.Duration
 }
 
 func main() {
@@ -72,6 +74,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.drivers, "drivers", "memory", "memory, or linux for real guests and networks (as root)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
+	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -105,7 +108,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	cfg := cloud.Config{Dir: o.state, AdminPassword: password, Log: log}
+	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log}
 	closeHost, err := addDrivers(ctx, &cfg, o, log)
 	if err != nil {
 		return err

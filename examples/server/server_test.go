@@ -48,17 +48,26 @@ type server struct {
 // nothing of it is left.
 func startServer(t *testing.T, drivers string) *server {
 	t.Helper()
-	s := &server{t: t, o: options{state: filepath.Join(t.TempDir(), "state"), drivers: drivers, listen: "127.0.0.1:0"}}
-	t.Cleanup(s.end)
+	s := newServer(t, drivers)
 	s.start()
 	s.login()
+	return s
+}
+
+// newServer returns a server that has not been started.
+func newServer(t *testing.T, drivers string) *server {
+	s := &server{t: t, o: options{
+		state: filepath.Join(t.TempDir(), "state"), drivers: drivers, listen: "127.0.0.1:0", stopGrace: time.Minute,
+	}}
+	t.Cleanup(s.end)
 	return s
 }
 
 // start starts the process and waits until every API answers.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0], "-listen", s.o.listen, "-state", s.o.state, "-drivers", s.o.drivers, "-log-level", "warn")
+	s.cmd = exec.Command(os.Args[0], "-listen", s.o.listen, "-state", s.o.state, "-drivers", s.o.drivers,
+		"-stop-grace", s.o.stopGrace.String(), "-log-level", "warn")
 	s.cmd.Env = append(os.Environ(), asServer+"=1")
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
@@ -159,14 +168,27 @@ func (s *server) processes() []string {
 	return found
 }
 
-// killProcess ends a process of the host without warning.
-func (s *server) killProcess(name string) {
+// killProcess ends a process of the host without warning, and tells whether there was
+// one of that name.
+func (s *server) killProcess(name string) bool {
 	s.t.Helper()
-	i := slices.IndexFunc(s.processes(), func(p string) bool { return strings.HasPrefix(p, name) })
-	require.NotEqual(s.t, -1, i, "there is no %s", name)
-	pid, err := strconv.Atoi(strings.Fields(s.processes()[i])[1])
+	all := s.processes()
+	i := slices.IndexFunc(all, func(p string) bool { return strings.HasPrefix(p, name) })
+	if i < 0 {
+		return false
+	}
+	pid, err := strconv.Atoi(strings.Fields(all[i])[1])
 	require.NoError(s.t, err)
-	require.NoError(s.t, syscall.Kill(pid, syscall.SIGKILL))
+	s.killID(pid)
+	return true
+}
+
+// killID ends a process that may have ended already.
+func (s *server) killID(pid int) {
+	s.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+		require.NoError(s.t, err)
+	}
 }
 
 // left lists what the cloud has on its host and in its state directory beside the
