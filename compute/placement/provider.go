@@ -98,6 +98,49 @@ func (s *Store) Change(tx *state.Tx, id string, generation int, f func(p *Provid
 	return changed, err
 }
 
+// Move puts a provider, with all that is below it, under another one.
+// fault.Invalid if that does not exist or is the provider itself or below it.
+func (s *Store) Move(tx *state.Tx, id, parentID string) error {
+	parent, err := s.providers.Get(tx, parentID)
+	if err != nil {
+		return fault.New(fault.Invalid, "parent provider UUID %s does not exist", parentID)
+	}
+	if s.below(tx, parent, id) {
+		return fault.New(fault.Invalid, "creating loop in resource provider tree is not allowed")
+	}
+	p, err := s.providers.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	var tree []Provider
+	for other := range s.providers.All(tx) {
+		if other.RootID == p.RootID && s.below(tx, other, id) {
+			tree = append(tree, other)
+		}
+	}
+	for _, other := range tree {
+		if other.RootID = parent.RootID; other.ID == id {
+			other.ParentID = parentID
+		}
+		if err := s.providers.Put(tx, other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// below reports whether a provider is the one of an id, or below it.
+func (s *Store) below(r state.Reader, p Provider, id string) bool {
+	for p.ID != id {
+		parent, err := s.providers.Get(r, p.ParentID)
+		if err != nil {
+			return false
+		}
+		p = parent
+	}
+	return true
+}
+
 // SetInventories replaces what a provider has. fault.Conflict if a class that is in
 // use would go, fault.Invalid for numbers that make no sense.
 func (s *Store) SetInventories(tx *state.Tx, id string, generation int, inventories map[string]Inventory) (Provider, error) {
@@ -144,8 +187,15 @@ func (s *Store) SetTraits(tx *state.Tx, id string, generation int, traits []stri
 	})
 }
 
-// Delete removes a provider that nothing is allocated from.
+// Delete removes a provider that nothing is allocated from and that is no other's
+// parent.
 func (s *Store) Delete(tx *state.Tx, id string) error {
+	for other := range s.providers.All(tx) {
+		if other.ParentID == id {
+			return fault.New(fault.Conflict, "unable to delete parent resource provider %s: it has child resource providers", id).
+				WithCode("placement.resource_provider.cannot_delete_parent")
+		}
+	}
 	if s.consumers.Count(tx, s.byHolder, id) > 0 {
 		return fault.New(fault.Conflict, "unable to delete resource provider %s: it has allocations", id).
 			WithCode("placement.resource_provider.inuse")

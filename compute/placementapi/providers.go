@@ -213,10 +213,7 @@ func (a *api) createProvider(ctx context.Context, r *httpapi.Request) (*httpapi.
 	}
 	err := a.store.Update(ctx, func(tx *state.Tx) (err error) {
 		p, err = a.store.Create(tx, p)
-		if fault.Of(err) == fault.AlreadyExists {
-			err = fault.New(fault.Conflict, "Conflicting resource provider name: %s already exists.", in.Name).WithCode("placement.duplicate_name")
-		}
-		return err
+		return nameTaken(err, in.Name)
 	})
 	if err != nil {
 		return nil, err
@@ -230,6 +227,14 @@ func (a *api) createProvider(ctx context.Context, r *httpapi.Request) (*httpapi.
 	}
 	resp.Header.Set("Location", r.BaseURL+"/resource_providers/"+p.ID)
 	return resp, nil
+}
+
+// nameTaken says in Placement's words that there is a provider of that name.
+func nameTaken(err error, name string) error {
+	if fault.Of(err) != fault.AlreadyExists {
+		return err
+	}
+	return fault.New(fault.Conflict, "Conflicting resource provider name: %s already exists.", name).WithCode("placement.duplicate_name")
 }
 
 func (a *api) showProvider(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -254,27 +259,21 @@ func (a *api) updateProvider(ctx context.Context, r *httpapi.Request) (*httpapi.
 		if in.Parent != nil && *in.Parent != old.ParentID && (old.ParentID != "" && !r.Version.AtLeast(1, 37)) {
 			return fault.New(fault.Invalid, "re-parenting a provider is not currently allowed.")
 		}
-		if in.Parent != nil && *in.Parent != "" && !a.has(tx, *in.Parent) {
-			return fault.New(fault.Invalid, "parent provider UUID %s does not exist", *in.Parent)
+		if in.Parent != nil && *in.Parent != old.ParentID {
+			if err := a.store.Move(tx, old.ID, *in.Parent); err != nil {
+				return err
+			}
 		}
 		p, err = a.store.Change(tx, old.ID, -1, func(p *placement.Provider) error {
 			p.Name = in.Name
-			if in.Parent != nil {
-				p.ParentID = *in.Parent
-			}
 			return nil
 		})
-		return err
+		return nameTaken(err, in.Name)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return answer(r, p.UpdatedAt, providerView(r, &p)), nil
-}
-
-func (a *api) has(reader state.Reader, id string) bool {
-	_, err := a.store.Get(reader, id)
-	return err == nil
 }
 
 func (a *api) deleteProvider(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
