@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -16,7 +17,6 @@ type clock struct {
 	now    time.Time
 	alarms []*alarm // earliest first
 	heard  func(a *alarm)
-	placed func(a *alarm)
 }
 
 // alarm is a call that waits for its time.
@@ -42,17 +42,13 @@ func (c *clock) set(owner *controller, d time.Duration, call func()) (stop func(
 	defer c.mu.Unlock()
 	a := &alarm{owner: owner, at: c.now.Add(max(d, 0)), call: call}
 	if c.heard != nil {
-		for i := 2; i < 6; i++ {
+		for i := 2; i < 5; i++ {
 			_, file, line, _ := runtime.Caller(i)
 			a.set += fmt.Sprintf(" %s:%d", filepath.Base(file), line)
 		}
-		c.placed(a)
 	}
-	i, _ := slices.BinarySearchFunc(c.alarms, a.at, func(o *alarm, at time.Time) int {
-		if o.at.After(at) {
-			return 1
-		}
-		return -1
+	i, _ := slices.BinarySearchFunc(c.alarms, a, func(o, a *alarm) int {
+		return cmp.Or(o.at.Compare(a.at), cmp.Compare(o.owner.name, a.owner.name), -1)
 	})
 	c.alarms = slices.Insert(c.alarms, i, a)
 	return func() bool { return c.drop(a) }

@@ -67,8 +67,9 @@ func newWorld(ctx context.Context, seed uint64, sched *schedule, log *slog.Logge
 	}
 	sched.clock = w.clock
 	if sched.log != nil {
-		w.clock.placed = func(a *alarm) { fmt.Fprintf(sched.log, "       set %s%s\n", a.at.Format("15:04:05.000"), a.set) }
-		w.clock.heard = func(a *alarm) { fmt.Fprintf(sched.log, "       ring %s%s\n", a.at.Format("15:04:05.000"), a.set) }
+		w.clock.heard = func(a *alarm) {
+			fmt.Fprintf(sched.log, "       ring %s%s %s\n", a.at.Format("15:04:05.000"), a.set, a.owner.name)
+		}
 	}
 	for _, name := range []string{"host-1", "host-2", "host-3"} {
 		w.hosts = append(w.hosts, &machine{
