@@ -277,6 +277,11 @@ func TestProviders(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, other.ID, p.RootID)
 	}
+	r.do(func(tx *state.Tx) error { return r.Move(tx, child.ID, "") })
+	moved, err := r.Get(r.Snapshot(), grandchild.ID)
+	require.NoError(t, err)
+	require.Equal(t, child.ID, moved.RootID)
+	r.do(func(tx *state.Tx) error { return r.Move(tx, child.ID, other.ID) })
 	r.do(func(tx *state.Tx) error { return r.Delete(tx, r.p.ID) })
 
 	remove := func(id string) error { return r.try(func(tx *state.Tx) error { return r.Delete(tx, id) }) }

@@ -98,15 +98,20 @@ func (s *Store) Change(tx *state.Tx, id string, generation int, f func(p *Provid
 	return changed, err
 }
 
-// Move puts a provider, with all that is below it, under another one.
-// fault.Invalid if that does not exist or is the provider itself or below it.
+// Move puts a provider, with all that is below it, under another one; an empty
+// parentID puts it under none. fault.Invalid if the parent does not exist or is the
+// provider itself or below it.
 func (s *Store) Move(tx *state.Tx, id, parentID string) error {
-	parent, err := s.providers.Get(tx, parentID)
-	if err != nil {
-		return fault.New(fault.Invalid, "parent provider UUID %s does not exist", parentID)
-	}
-	if s.below(tx, parent, id) {
-		return fault.New(fault.Invalid, "creating loop in resource provider tree is not allowed")
+	root := id
+	if parentID != "" {
+		parent, err := s.providers.Get(tx, parentID)
+		if err != nil {
+			return fault.New(fault.Invalid, "parent provider UUID %s does not exist", parentID)
+		}
+		if s.below(tx, parent, id) {
+			return fault.New(fault.Invalid, "creating loop in resource provider tree is not allowed")
+		}
+		root = parent.RootID
 	}
 	p, err := s.providers.Get(tx, id)
 	if err != nil {
@@ -119,7 +124,7 @@ func (s *Store) Move(tx *state.Tx, id, parentID string) error {
 		}
 	}
 	for _, other := range tree {
-		if other.RootID = parent.RootID; other.ID == id {
+		if other.RootID = root; other.ID == id {
 			other.ParentID = parentID
 		}
 		if err := s.providers.Put(tx, other); err != nil {

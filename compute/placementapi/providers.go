@@ -2,6 +2,7 @@ package placementapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -197,9 +198,15 @@ func fits(p *placement.Provider, used, want map[string]int) bool {
 }
 
 type providerIn struct {
-	Name   string  `json:"name"`
-	UUID   string  `json:"uuid"`
-	Parent *string `json:"parent_provider_uuid"`
+	Name   string          `json:"name"`
+	UUID   string          `json:"uuid"`
+	Parent json.RawMessage `json:"parent_provider_uuid"`
+}
+
+// parent is the parent that is asked for, "" for none, and whether any is: null is to
+// have none.
+func (in *providerIn) parent() (id string, asked bool) {
+	return id, len(in.Parent) > 0 && json.Unmarshal(in.Parent, &id) == nil
 }
 
 func (a *api) createProvider(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -208,9 +215,7 @@ func (a *api) createProvider(ctx context.Context, r *httpapi.Request) (*httpapi.
 		return nil, err
 	}
 	p := placement.Provider{ID: in.UUID, Name: in.Name}
-	if in.Parent != nil {
-		p.ParentID = *in.Parent
-	}
+	p.ParentID, _ = in.parent()
 	err := a.store.Update(ctx, func(tx *state.Tx) (err error) {
 		p, err = a.store.Create(tx, p)
 		return nameTaken(err, in.Name)
@@ -256,11 +261,11 @@ func (a *api) updateProvider(ctx context.Context, r *httpapi.Request) (*httpapi.
 		if err != nil {
 			return err
 		}
-		if in.Parent != nil && *in.Parent != old.ParentID && (old.ParentID != "" && !r.Version.AtLeast(1, 37)) {
-			return fault.New(fault.Invalid, "re-parenting a provider is not currently allowed.")
-		}
-		if in.Parent != nil && *in.Parent != old.ParentID {
-			if err := a.store.Move(tx, old.ID, *in.Parent); err != nil {
+		if parent, asked := in.parent(); asked && parent != old.ParentID {
+			if old.ParentID != "" && !r.Version.AtLeast(1, 37) {
+				return fault.New(fault.Invalid, "re-parenting a provider is not currently allowed.")
+			}
+			if err := a.store.Move(tx, old.ID, parent); err != nil {
 				return err
 			}
 		}
