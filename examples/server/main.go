@@ -1,6 +1,7 @@
 // Command server is the reference server: a whole private cloud in one process.
 //
 //	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu] [-stop-grace TIME]
+//	server check [-state DIR] [-mend] [-json]
 //	server teardown [-state DIR]
 //
 // With -drivers memory it needs no privileges: guests and networks are simulated,
@@ -11,7 +12,15 @@
 // The first start makes an administrator with a random password and writes
 // DIR/clouds.yaml and DIR/openrc. "ready http://HOST:PORT" on standard output says that
 // every API answers. SIGTERM ends the server gracefully; guests go on running, and the
-// next start takes them over. teardown removes whatever a server with linux drivers
+// next start takes them over.
+//
+// check looks whether all is as it should be: what is recorded, and what guests, networks
+// and files there are. It asks the server that runs on DIR; if none does, it starts the
+// cloud for the moment, with the -drivers that it is given, and unfinished work goes on.
+// It ends with status 0 if nothing is wrong, 1 if something is, 2 if it could not look.
+// -mend mends what can be mended without loss.
+//
+// teardown removes whatever a server with linux drivers
 // left running or behind, but not DIR itself.
 package main
 
@@ -41,13 +50,21 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(ctx, os.Args[1:])
+	var status exitStatus
+	if errors.As(err, &status) {
+		os.Exit(int(status))
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "check" {
+		return checkCloud(ctx, args[1:], os.Stdout, os.Stderr)
+	}
 	teardown := len(args) > 0 && args[0] == "teardown"
 	if teardown {
 		args = args[1:]
@@ -68,6 +85,12 @@ func run(ctx context.Context, args []string) error {
 
 func parse(args []string) (options, error) {
 	var o options
+	err := parseInto(flagSet(&o), &o, args)
+	return o, err
+}
+
+// flagSet is the command line of all subcommands.
+func flagSet(o *options) *flag.FlagSet {
 	f := flag.NewFlagSet("server", flag.ContinueOnError)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:5000", "address of all APIs; port 0 picks one")
 	f.StringVar(&o.state, "state", "welkin-state", "directory of database, keys and files; made with mode 0700")
@@ -75,15 +98,18 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
 	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
+	return f
+}
+
+func parseInto(f *flag.FlagSet, o *options, args []string) (err error) {
 	if err := f.Parse(args); err != nil {
-		return o, err
+		return err
 	}
 	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	state, err := filepath.Abs(o.state)
-	o.state = state
-	return o, err
+	o.state, err = filepath.Abs(o.state)
+	return err
 }
 
 func logger(level string) (*slog.Logger, error) {
@@ -104,25 +130,49 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	defer ln.Close()
+	c, closeCloud, err := open(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	closeControl, err := control(o, c, log)
+	if err != nil {
+		return errors.Join(err, closeCloud())
+	}
+	err = serveAPIs(ctx, ln, o, c, log)
+	return errors.Join(err, closeControl(), closeCloud())
+}
+
+// serveAPIs answers until ctx is done.
+func serveAPIs(ctx context.Context, ln net.Listener, o options, c *cloud.Cloud, log *slog.Logger) error {
 	password, err := adminPassword(o.state)
-	if err != nil {
-		return err
-	}
-	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log}
-	closeHost, err := addDrivers(ctx, &cfg, o, log)
-	if err != nil {
-		return err
-	}
-	defer closeHost()
-	c, err := cloud.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	base := "http://" + ln.Addr().String()
 	if err := writeAccess(o.state, base, password); err != nil {
-		return errors.Join(err, c.Close())
+		return err
 	}
 	fmt.Println("ready", base)
-	err = httpapi.Run(ctx, ln, httpapi.Server(c.Handler(), log))
-	return errors.Join(err, c.Close())
+	return httpapi.Run(ctx, ln, httpapi.Server(c.Handler(), log))
+}
+
+// open starts the cloud of a state directory. closeCloud ends it and what it stands on.
+func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, closeCloud func() error, err error) {
+	password, err := adminPassword(o.state)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log}
+	closeHost, err := addDrivers(ctx, &cfg, o, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c, err = cloud.New(ctx, cfg); err != nil {
+		closeHost()
+		return nil, nil, err
+	}
+	return c, func() error {
+		defer closeHost()
+		return c.Close()
+	}, nil
 }

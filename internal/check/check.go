@@ -24,11 +24,11 @@ type Check struct {
 
 // Finding is one place where an invariant does not hold.
 type Finding struct {
-	Check    string // name of the check: "network.address-once"
-	Resource string // "port/UUID"
-	Problem  string // what is wrong, in a sentence
-	Remedy   string // how to mend it, in a sentence
-	Mended   bool   // it was so, and is so no more
+	Check    string `json:"check"`            // name of the check: "network.address-once"
+	Resource string `json:"resource"`         // "port/UUID"
+	Problem  string `json:"problem"`          // what is wrong, in a sentence
+	Remedy   string `json:"remedy"`           // how to mend it, in a sentence
+	Mended   bool   `json:"mended,omitempty"` // it was so, and is so no more
 }
 
 // String is the finding in one line.
@@ -47,8 +47,8 @@ func (f Finding) compare(g Finding) int {
 
 // Report is what a run has found.
 type Report struct {
-	Checks   int // how many invariants were tried
-	Findings []Finding
+	Checks   int       `json:"checks"` // how many invariants were tried
+	Findings []Finding `json:"findings"`
 }
 
 // Clean reports whether all invariants hold, if need be after mending.

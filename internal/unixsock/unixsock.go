@@ -27,3 +27,23 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 	defer dir.Close()
 	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
+
+// Listen makes a socket at path and listens there. The file stays when the listener is
+// closed: it is its owner's to remove.
+func Listen(path string) (*net.UnixListener, error) {
+	name := path
+	if len(path) > maxPath {
+		dir, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		name = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false)
+	return ln, nil
+}
