@@ -20,6 +20,15 @@ func (db *DB) Fork() *DB {
 // Origin is the state that a fork began with; nil for a DB that is no fork.
 func (db *DB) Origin() *Snapshot { return db.origin }
 
+// Collections returns the names of all collections, in the order of their definition.
+func (db *DB) Collections() []string {
+	names := make([]string, len(db.schemas))
+	for i, s := range db.schemas {
+		names[i] = s.name()
+	}
+	return names
+}
+
 // redefine finds the table that a collection has on the original. The definition must
 // be the same.
 func (db *DB) redefine(s schema) int {

@@ -1,0 +1,85 @@
+package cloud
+
+// kind is how Diff shows the documents of a collection.
+type kind struct {
+	noun    string
+	secrets []string // fields whose values are not told
+	noise   []string // fields that are left out, beside those left out everywhere
+}
+
+// noise is fields that tell of changes, not of what has changed.
+var noise = []string{"updated", "revision", "generation"}
+
+// kinds are the collections that Diff shows.
+var kinds = map[string]kind{
+	"identity.projects":                {noun: "project"},
+	"identity.users":                   {noun: "user", secrets: []string{"hash"}, noise: []string{"epoch"}},
+	"identity.groups":                  {noun: "group"},
+	"identity.memberships":             {noun: "membership"},
+	"identity.roles":                   {noun: "role"},
+	"identity.implications":            {noun: "role inference"},
+	"identity.assignments":             {noun: "role assignment"},
+	"identity.application_credentials": {noun: "application credential", secrets: []string{"hash"}},
+	"identity.access_rules":            {noun: "access rule"},
+	"identity.credentials":             {noun: "credential", secrets: []string{"sealed", "extra"}},
+	"identity.trusts":                  {noun: "trust"},
+	"identity.regions":                 {noun: "region"},
+	"identity.services":                {noun: "service"},
+	"identity.endpoints":               {noun: "endpoint"},
+	"identity.policies":                {noun: "policy"},
+	"quota.sets":                       {noun: "quota set"},
+
+	"image.images":  {noun: "image", noise: []string{"upload"}},
+	"image.members": {noun: "image member"},
+
+	"network.address_scopes":       {noun: "address scope"},
+	"network.subnetpools":          {noun: "subnet pool"},
+	"network.networks":             {noun: "network"},
+	"network.subnets":              {noun: "subnet"},
+	"network.routers":              {noun: "router"},
+	"network.floatingips":          {noun: "floating IP"},
+	"network.security_groups":      {noun: "security group"},
+	"network.security_group_rules": {noun: "security group rule"},
+	"network.ports":                {noun: "port"},
+
+	"volume.types":         {noun: "volume type"},
+	"volume.project_types": {noun: "default volume type"},
+	"volume.volumes":       {noun: "volume"},
+	"volume.snapshots":     {noun: "snapshot"},
+	"volume.backups":       {noun: "backup"},
+	"volume.attachments":   {noun: "volume attachment", secrets: []string{"connection"}},
+	"volume.transfers":     {noun: "volume transfer", secrets: []string{"key_hash"}},
+
+	"compute.flavors":     {noun: "flavor"},
+	"compute.keypairs":    {noun: "keypair"},
+	"compute.groups":      {noun: "server group"},
+	"compute.servers":     {noun: "server", secrets: []string{"user_data", "files"}},
+	"placement.consumers": {noun: "allocation"},
+	"placement.classes":   {noun: "resource class"},
+	"placement.traits":    {noun: "trait"},
+	"placement.providers": {noun: "resource provider"},
+	"compute.aggregates":  {noun: "aggregate"},
+	"compute.hosts":       {noun: "host"},
+}
+
+// unshown are the collections that Diff leaves out, and why.
+var unshown = map[string]string{
+	"identity.keys":        "they are secrets",
+	"identity.revocations": "they tell of tokens",
+	"saga.sagas":           "they are journals",
+	"saga.controllers":     "they are signs of life",
+	"compute.placements":   "they are journals",
+	"compute.usages":       "they are sums",
+	"placement.usages":     "they are sums",
+}
+
+// order of the kinds in Changes.
+var order = []string{
+	"project", "user", "group", "membership", "role", "role inference", "role assignment",
+	"application credential", "access rule", "credential", "trust", "region", "service", "endpoint", "policy", "quota set",
+	"flavor", "keypair", "server group", "server", "allocation",
+	"image", "image member",
+	"volume type", "default volume type", "volume", "snapshot", "backup", "volume attachment", "volume transfer",
+	"address scope", "subnet pool", "network", "subnet", "port", "router", "floating IP", "security group", "security group rule",
+	"resource class", "trait", "resource provider", "aggregate", "host",
+}
