@@ -39,12 +39,12 @@ var lattice = []struct {
 	{"compute/computeapi", []string{
 		"internal/...", "compute", "compute/scheduler", "image", "volume", "network",
 	}, "a face of its service, with the old proxies to the others"},
-	{".", []string{"internal/...", "*/driver", "*", "*/*api"}, "the composition root: services, no drivers"},
+	{".", []string{"internal/...", "*/driver", "*", "*/*api", "*/mem*"}, "the composition root: services, and of drivers only the fakes, which forks run on"},
 	{"cloudtest", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes, with hands on its clock, work and state"},
 	{"examples/...", []string{".", "*", "*/...", "internal/httpapi"}, "programs"},
 	{"*/...", []string{
 		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect", "internal/inject",
-		"internal/qemuimg", "internal/unixsock",
+		"internal/overlay", "internal/qemuimg", "internal/unixsock",
 	}, "a driver knows its contract: no store, no service, no other driver"},
 }
 
