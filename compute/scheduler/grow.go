@@ -31,16 +31,37 @@ func (s *search) growHost() (Change, bool) {
 	}
 	slices.SortStableFunc(options, func(a, b option) int { return cmp.Compare(a.part, b.part) })
 	for _, o := range options[:min(len(options), maxTried)] {
-		grown := s.changed([]int{o.index}, func(h *HostState) { h.grow(o.missing, largest) })
-		if s.withHosts(grown) {
-			name := s.world.Hosts[o.index].Name
-			return Change{
-				Kind: GrowHost, Hosts: []string{name}, Size: &o.missing,
-				Reason: fmt.Sprintf("add %s to the capacity of %s", o.missing, name),
-			}, true
+		grown := func(by Size) bool {
+			return s.withHosts(s.changed([]int{o.index}, func(h *HostState) { h.grow(by, largest) }))
 		}
+		if !grown(o.missing) {
+			continue
+		}
+		name, missing := s.world.Hosts[o.index].Name, s.smallest(o.missing, grown)
+		return Change{
+			Kind: GrowHost, Hosts: []string{name}, Size: &missing,
+			Reason: fmt.Sprintf("add %s to the capacity of %s", missing, name),
+		}, true
 	}
 	return Change{}, false
+}
+
+// smallest makes each part of a size that is enough as small as it can be.
+func (s *search) smallest(size Size, enough func(Size) bool) Size {
+	for _, part := range []func(a *Size) *int{
+		func(a *Size) *int { return &a.VCPUs }, func(a *Size) *int { return &a.MemoryMiB }, func(a *Size) *int { return &a.DiskGiB },
+	} {
+		s.fewest(*part(&size), func(n int) (Change, bool) {
+			less := size
+			*part(&less) = n - 1
+			if !enough(less) {
+				return Change{}, false
+			}
+			size = less
+			return Change{}, true
+		})
+	}
+	return size
 }
 
 // wouldTake reports whether nothing but resources keeps a host from taking all that was
