@@ -61,6 +61,7 @@ func (s *Service) UnbindPort(ctx context.Context, id, deviceID string) error {
 	if err != nil || !s.cfg.Hosts.Has(host) {
 		return err
 	}
+	s.rec.overtake(key{kindPort, host, id})
 	_, err = s.rec.await(ctx, key{kindPort, host, id}, s.db.Snapshot().Revision())
 	return fault.Wrap("network.UnbindPort", err)
 }

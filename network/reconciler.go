@@ -51,6 +51,7 @@ type item struct {
 	waiters []*waiter
 	served  []*waiter         // those that the run under way works for
 	held    int               // calls of the run that are held; see package hold
+	giveUp  func()            // ends the ctx of the run under way
 	plug    driver.Attachment // of ports
 	err     error             // of the last try, if it failed
 }
@@ -321,8 +322,11 @@ func (r *reconciler) run(k key, it *item) {
 		r.mu.Lock()
 		waiters, want := it.waiters, it.want
 		it.waiters, it.served, it.again = nil, waiters, false
+		try, giveUp := context.WithCancel(ctx)
+		it.giveUp = giveUp
 		r.mu.Unlock()
-		res, err := r.realise(ctx, k, want)
+		res, err := r.realise(try, k, want)
+		giveUp()
 		if !r.finish(k, it, waiters, res, err) {
 			break
 		}
@@ -331,6 +335,16 @@ func (r *reconciler) run(k key, it *item) {
 	defer r.mu.Unlock()
 	r.runs--
 	r.tellMoved()
+}
+
+// overtake ends the call of the run under way, if there is one: what it realises is no
+// longer wanted, and it may take long.
+func (r *reconciler) overtake(k key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if it := r.items[k]; it != nil && it.running && it.giveUp != nil {
+		it.giveUp()
+	}
 }
 
 // result is what one run found.
