@@ -79,7 +79,7 @@ func ExampleService_WhatFits() {
 	// small 1: -> host-3
 	// small 2: -> host-3
 	// either raise the allocation ratio of VCPU to 1.5
-	// or add 4 VCPU to the capacity of host-3
+	// or add 4 VCPU to host-3
 	// or add one more host like host-3, with a capacity of 8 VCPU, 8192 MiB of memory, 10000 GiB of disk
 	// {"kind":"raise_ratio","reason":"raise the allocation ratio of VCPU to 1.5","resource":"VCPU","ratio":1.5}
 }

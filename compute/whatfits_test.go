@@ -120,7 +120,7 @@ func TestDrainingSaysWhichServersGoWhere(t *testing.T) {
 		"server-3: host-1 -> host-2\n"+
 		"server-2: host-1 -> nowhere. No valid host was found. host-2: needs 2 VCPU, 1 of 4 free; host-1: is excluded\n"+
 		"either raise the allocation ratio of VCPU to 1.3\n"+
-		"or add 1 VCPU to the capacity of host-2\n"+
+		"or add 1 VCPU to host-2\n"+
 		"or add one more host like host-1, with a capacity of 8 VCPU, 262144 MiB of memory, 10000 GiB of disk", p.String())
 }
 

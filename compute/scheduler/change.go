@@ -36,7 +36,8 @@ type Change struct {
 	Resource string  `json:"resource,omitempty"`
 	Ratio    float64 `json:"ratio,omitempty"`
 	// Count hosts are to be added, each of the capacity Size: like the host Like, or
-	// with Traits in Zone. For GrowHost, Size is the capacity that is missing.
+	// with Traits in Zone. For GrowHost, Size is what the host itself lacks; its
+	// capacity is that, overcommitted.
 	Count  int      `json:"count,omitempty"`
 	Like   string   `json:"like,omitempty"`
 	Size   *Size    `json:"size,omitempty"`

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -26,13 +27,13 @@ func (s *search) growHost() (Change, bool) {
 		if !s.wouldTake(h) {
 			continue
 		}
-		missing := need.beyond(h.free())
+		missing := h.missing(need, largest)
 		options = append(options, option{i, missing, missing.partOf(Size{h.VCPUs.Capacity, h.Memory.Capacity, h.Disk.Capacity})})
 	}
 	slices.SortStableFunc(options, func(a, b option) int { return cmp.Compare(a.part, b.part) })
 	for _, o := range options[:min(len(options), maxTried)] {
 		grown := func(by Size) bool {
-			return s.withHosts(s.changed([]int{o.index}, func(h *HostState) { h.grow(by, largest) }))
+			return s.withHosts(s.changed([]int{o.index}, func(h *HostState) { h.grow(by) }))
 		}
 		if !grown(o.missing) {
 			continue
@@ -40,7 +41,7 @@ func (s *search) growHost() (Change, bool) {
 		name, missing := s.world.Hosts[o.index].Name, s.smallest(o.missing, grown)
 		return Change{
 			Kind: GrowHost, Hosts: []string{name}, Size: &missing,
-			Reason: fmt.Sprintf("add %s to the capacity of %s", missing, name),
+			Reason: fmt.Sprintf("add %s to %s", missing, name),
 		}, true
 	}
 	return Change{}, false
@@ -76,17 +77,41 @@ func (s *search) wouldTake(h *HostState) bool {
 	return true
 }
 
-// grow adds capacity, and lets one server have as much as largest.
-func (h *HostState) grow(by, largest Size) {
-	for _, r := range []struct {
-		a           *Amount
-		by, largest int
-	}{{&h.VCPUs, by.VCPUs, largest.VCPUs}, {&h.Memory, by.MemoryMiB, largest.MemoryMiB}, {&h.Disk, by.DiskGiB, largest.DiskGiB}} {
-		r.a.Capacity += r.by
-		if r.a.MaxUnit > 0 {
-			r.a.MaxUnit = max(r.a.MaxUnit, r.largest)
-		}
+// missing is what the host itself would have to have more, so that need is free, and one
+// server may have largest.
+func (h *HostState) missing(need, largest Size) Size {
+	return Size{
+		h.VCPUs.missing(need.VCPUs, largest.VCPUs),
+		h.Memory.missing(need.MemoryMiB, largest.MemoryMiB),
+		h.Disk.missing(need.DiskGiB, largest.DiskGiB),
 	}
+}
+
+func (a *Amount) missing(need, largest int) int {
+	n := int(math.Ceil(float64(max(need-a.Free(), 0)) / cmp.Or(a.Ratio, 1)))
+	if a.MaxUnit > 0 {
+		n = max(n, largest-a.MaxUnit)
+	}
+	return n
+}
+
+// grow gives the host more of what it has, of which one server may have all.
+func (h *HostState) grow(by Size) {
+	h.VCPUs.grow(by.VCPUs)
+	h.Memory.grow(by.MemoryMiB)
+	h.Disk.grow(by.DiskGiB)
+}
+
+func (a *Amount) grow(n int) {
+	if a.MaxUnit > 0 {
+		a.MaxUnit += n
+	}
+	if a.Total == 0 {
+		a.Capacity += n
+		return
+	}
+	a.Total += n
+	a.Capacity = int(float64(a.Total-a.Reserved) * a.Ratio)
 }
 
 // addHosts looks for the fewest further hosts like one that is there, and the smallest
@@ -157,7 +182,7 @@ func (s *search) addOne() (Change, bool) {
 	}
 	slices.Sort(h.Traits)
 	h.Traits = slices.Compact(h.Traits)
-	h.grow(need, Size{})
+	h.grow(need)
 	c := Change{
 		Kind: AddHosts, Count: 1, Size: &need, Traits: h.Traits, Zone: h.Zone,
 		Reason: fmt.Sprintf("add one host with a capacity of %s", need),

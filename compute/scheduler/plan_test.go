@@ -144,7 +144,15 @@ func TestChanges(t *testing.T) {
 		"grow": {
 			[]scheduler.HostState{host("a", 0), host("b", 3)}, items(2, two),
 			scheduler.Change{Kind: scheduler.GrowHost, Hosts: []string{"b"}, Size: &scheduler.Size{VCPUs: 1}},
-			"add 1 VCPU to the capacity of b",
+			"add 1 VCPU to b",
+		},
+		"grow for one server": {
+			[]scheduler.HostState{real("a", 4, 2)}, items(1, scheduler.Request{VCPUs: 6}),
+			scheduler.Change{Kind: scheduler.GrowHost, Hosts: []string{"a"}, Size: &scheduler.Size{VCPUs: 2}}, "add 2 VCPU to a",
+		},
+		"grow overcommitted": {
+			[]scheduler.HostState{real("a", 4, 2)}, items(11, scheduler.Request{VCPUs: 1}),
+			scheduler.Change{Kind: scheduler.GrowHost, Hosts: []string{"a"}, Size: &scheduler.Size{VCPUs: 2}}, "add 2 VCPU to a",
 		},
 		"add like another": {
 			[]scheduler.HostState{real("a", 4, 1)}, items(6, two),
@@ -274,9 +282,10 @@ func apply(c scheduler.Change, hosts *[]scheduler.HostState, list []scheduler.It
 			}
 			h.Enabled, h.Up = h.Enabled || c.Kind == scheduler.EnableHosts, h.Up || c.Kind == scheduler.RestoreHosts
 			if c.Kind == scheduler.GrowHost {
-				h.VCPUs.Capacity += c.Size.VCPUs
+				h.VCPUs.Total += c.Size.VCPUs
+				h.VCPUs.MaxUnit += c.Size.VCPUs
+				h.VCPUs.Capacity = int(float64(h.VCPUs.Total) * h.VCPUs.Ratio)
 				h.Memory.Capacity += c.Size.MemoryMiB
-				h.VCPUs.MaxUnit = 0
 			}
 		}
 		if c.Kind == scheduler.AddHosts && c.Like == h.Name {

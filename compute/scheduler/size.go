@@ -45,5 +45,3 @@ func (a Size) String() string {
 	}
 	return strings.Join(parts, ", ")
 }
-
-func (h *HostState) free() Size { return Size{h.VCPUs.Free(), h.Memory.Free(), h.Disk.Free()} }
