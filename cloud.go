@@ -238,8 +238,11 @@ func (c *Cloud) compose() (err error) {
 		return err
 	}
 	p.compute.Networks, p.compute.Images, p.compute.Volumes = c.Networks, c.Images, c.Volumes
-	c.Compute, err = compute.New(c.core, p.compute)
-	return err
+	if c.Compute, err = compute.New(c.core, p.compute); err != nil {
+		return err
+	}
+	c.Networks.OnPortTaken(c.Compute.PortTaken)
+	return nil
 }
 
 // start opens the state and starts the services; the sagas go on last, when all that

@@ -30,6 +30,7 @@ func (s *Service) defineSagas() {
 	all := append(s.powerSagas(),
 		s.createSaga(), s.deleteSaga(), s.snapshotSaga(), s.rebuildSaga(),
 		s.attachVolumeSaga(), s.detachVolumeSaga(), s.attachInterfaceSaga(), s.detachInterfaceSaga(),
+		s.portTakenSaga(),
 		s.resizeSaga(), s.confirmSaga(), s.revertSaga(), s.shelveSaga(), s.unshelveSaga(),
 	)
 	for _, d := range all {

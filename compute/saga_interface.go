@@ -163,18 +163,9 @@ func (s *Service) detachInterfaceSaga() saga.Definition {
 			{Name: "compute_detach_interface", Do: s.interfaceDetach, Attempts: driverAttempts},
 			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: driverAttempts},
 		},
-		Finished: s.finished(func(r *saga.Run, server *Server) {
-			var p interfaceParams
-			if r.Params(&p) != nil {
-				return
-			}
-			if i := server.nic(p.NIC.PortID); i >= 0 {
-				nics := server.copyOf().NICs
-				server.NICs = append(nics[:i], nics[i+1:]...)
-			}
-		}),
-		Failed: s.failed(nil),
-		Stuck:  s.broken(),
+		Finished: s.finished(dropNIC),
+		Failed:   s.failed(nil),
+		Stuck:    s.broken(),
 	}
 }
 

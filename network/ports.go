@@ -253,6 +253,11 @@ func (s *Service) DeletePort(ctx context.Context, id string) error {
 					"Port %s cannot be deleted directly via the port API: has device owner %s.", id, p.DeviceOwner)
 			}
 		}
+		if p.DeviceID != "" && s.taken != nil {
+			if err := s.taken(ctx, tx, p); err != nil {
+				return err
+			}
+		}
 		return s.dropPort(ctx, tx, &p)
 	})
 }

@@ -55,6 +55,7 @@ type Service struct {
 	limits  *quota.Limits
 	cursors cursors
 	rec     *reconciler
+	taken   func(ctx context.Context, tx *state.Tx, p Port) error // see OnPortTaken
 }
 
 // New defines the service's collections in c.DB, which must not be open yet.
@@ -111,6 +112,10 @@ func (s *Service) SetMetadata(h driver.MetadataHandler) {
 		m.Serve(h)
 	}
 }
+
+// OnPortTaken has f called in the transaction that deletes a port which a device still
+// has, so that the device may lose its interface. It is for the time before Start.
+func (s *Service) OnPortTaken(f func(ctx context.Context, tx *state.Tx, p Port) error) { s.taken = f }
 
 // update runs f in a transaction.
 func (s *Service) update(ctx context.Context, op string, f func(tx *state.Tx) error) error {
