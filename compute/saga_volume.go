@@ -180,10 +180,24 @@ func (s *Service) volumeDetach(ctx context.Context, r *saga.Run) error {
 	})
 }
 
+// volumeComplete records the attachment. A guest that its host lost after the step
+// before was made again from the record, without the volume: so it gets it once more.
 func (s *Service) volumeComplete(ctx context.Context, r *saga.Run) error {
+	if err := s.volumeAttach(ctx, r); err != nil {
+		return err
+	}
 	return s.withVolume(r, func(_ *Server, _ driver.Hypervisor, v AttachedVolume) error {
 		return s.cfg.Volumes.Complete(ctx, v.AttachmentID, v.Device)
 	})
+}
+
+// volumeLetGo releases the volume. A guest that its host lost after the step before was
+// made again from the record, and has the volume: it is taken from it once more.
+func (s *Service) volumeLetGo(ctx context.Context, r *saga.Run) error {
+	if err := s.volumeDetach(ctx, r); err != nil {
+		return err
+	}
+	return s.volumeRelease(ctx, r)
 }
 
 // DetachVolume begins to take a volume from a server. The volume shows that it is
@@ -238,7 +252,7 @@ func (s *Service) detachVolumeSaga() saga.Definition {
 		Name: sagaDetachVolume,
 		Steps: []saga.Step{
 			{Name: "compute_detach_volume", Do: s.volumeDetach, Undo: s.volumeRoll, Attempts: driverAttempts},
-			{Name: "compute_release_volume", Do: s.volumeRelease, Attempts: 2 * driverAttempts},
+			{Name: "compute_release_volume", Do: s.volumeLetGo, Attempts: 2 * driverAttempts},
 		},
 		Finished: s.finished(func(r *saga.Run, server *Server) {
 			var p volumeParams
