@@ -41,18 +41,28 @@ func (s *Service) UploadImage(ctx context.Context, id string, content io.Reader)
 		return Image{}, fault.Wrap(op, err)
 	}
 	got, err := s.receive(ctx, img, content)
+	done := img
 	if err == nil {
-		img, err = s.activate(ctx, id, upload, got)
+		done, err = s.activate(ctx, id, upload, got)
 	}
 	if err != nil {
 		// The caller may be gone, but the image must be queued again.
-		if undo := s.abandon(context.WithoutCancel(ctx), id, upload); undo != nil {
-			s.core.Log.ErrorContext(ctx, "image: an upload could not be undone; the next start does it",
-				"image", id, "error", undo)
-		}
+		s.giveUp(context.WithoutCancel(ctx), img)
 		return Image{}, fault.Wrap(op, err)
 	}
-	return img, nil
+	return done, nil
+}
+
+// giveUp undoes an upload: at once, or as soon as the store answers.
+func (s *Service) giveUp(ctx context.Context, img Image) {
+	err := s.abandon(ctx, img.ID, img.Upload)
+	if err == nil {
+		return
+	}
+	s.core.Log.WarnContext(ctx, "image: an upload cannot be undone now and will be later", "image", img.ID, "error", err)
+	if err := s.core.DB.Update(ctx, func(tx *state.Tx) error { return s.startAbandon(tx, img) }); err != nil {
+		s.core.Log.ErrorContext(ctx, "image: an upload could not be undone; the next start does it", "image", img.ID, "error", err)
+	}
 }
 
 // received is what is known of a content that is in the store.
@@ -119,7 +129,8 @@ func (s *Service) abandon(ctx context.Context, id, upload string) error {
 	return err
 }
 
-// abandonSaga undoes an upload whose controller is no more.
+// abandonSaga undoes an upload whose controller is no more, or whose content the store
+// did not delete.
 const abandonSaga = "image.abandon"
 
 type abandonParams struct {
@@ -133,15 +144,19 @@ func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
 		if img.Session != gone.Session {
 			continue
 		}
-		_, err := s.core.Sagas.Start(tx, saga.Start{
-			Name: abandonSaga, Resource: "image/" + img.ID, ProjectID: img.ProjectID,
-			Params: abandonParams{img.ID, img.Upload},
-		})
-		if err != nil {
+		if err := s.startAbandon(tx, img); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Service) startAbandon(tx *state.Tx, img Image) error {
+	_, err := s.core.Sagas.Start(tx, saga.Start{
+		Name: abandonSaga, Resource: "image/" + img.ID, ProjectID: img.ProjectID,
+		Params: abandonParams{img.ID, img.Upload},
+	})
+	return err
 }
 
 func (s *Service) abandonStep(ctx context.Context, r *saga.Run) error {
