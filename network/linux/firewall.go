@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -124,6 +125,33 @@ func fill(c *nftables.Conn, chain *nftables.Chain, rules []expressions) {
 	for _, r := range rules {
 		c.AddRule(&nftables.Rule{Table: chain.Table, Chain: chain, Exprs: r})
 	}
+}
+
+// addGuarded adds to an inventory what has a part of the firewall: its links may be
+// gone, if their remover was cut off before it got to the firewall.
+func (m *Mechanism) addGuarded(inv *driver.Inventory) error {
+	c, err := m.host.nft()
+	if err != nil {
+		return failed("open nftables", err)
+	}
+	chains, err := c.ListChains()
+	if err != nil {
+		return failed("list the firewall", err)
+	}
+	for _, chain := range chains {
+		if chain.Table.Name != m.tableName() {
+			continue
+		}
+		for _, prefix := range []string{chainSpoof, chainEgress, chainIngress} {
+			if id, ok := strings.CutPrefix(chain.Name, prefix); ok {
+				inv.Ports = append(inv.Ports, id)
+			}
+		}
+		if id, ok := strings.CutPrefix(chain.Name, chainTunnel); ok {
+			inv.Networks = append(inv.Networks, id)
+		}
+	}
+	return nil
 }
 
 // removeFirewall removes both tables.

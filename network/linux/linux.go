@@ -198,6 +198,9 @@ func (m *Mechanism) Inventory(ctx context.Context) (driver.Inventory, error) {
 			inv.Routers = append(inv.Routers, t.id)
 		}
 	}
+	if err := m.addGuarded(&inv); err != nil {
+		return driver.Inventory{}, err
+	}
 	for _, ids := range []*[]string{&inv.Networks, &inv.Ports, &inv.Routers} {
 		slices.Sort(*ids)
 		*ids = slices.Compact(*ids)

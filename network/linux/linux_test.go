@@ -208,6 +208,24 @@ func TestHalfDone(t *testing.T) {
 	require.ElementsMatch(t, before, h.left(t))
 }
 
+// TestHalfRemoved finds a port whose remover was killed after it removed the tap: it is
+// known by its part of the firewall.
+func TestHalfRemoved(t *testing.T) {
+	h := newHost(t)
+	n := plainNetwork()
+	p := openPort(n, "fa:16:3e:00:00:01", "10.5.0.5")
+	require.NoError(t, h.m.EnsureNetwork(t.Context(), n))
+	before := h.left(t)
+	at, err := h.m.EnsurePort(t.Context(), p)
+	require.NoError(t, err)
+	require.NoError(t, deleteLink(h.cfg.Namespace, at.Tap))
+	inventory, err := h.m.Inventory(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{p.ID}, inventory.Ports)
+	require.NoError(t, h.m.RemovePort(t.Context(), p.ID))
+	require.ElementsMatch(t, before, h.left(t))
+}
+
 // TestForeignDevice finds a device of the port's name that is somebody else's.
 func TestForeignDevice(t *testing.T) {
 	h := newHost(t)
