@@ -189,7 +189,9 @@ func (s *Service) settleVolume(event string, to Status) func(*state.Tx, *saga.Ru
 			return err
 		}
 		return s.changeVolumeIn(starter(r), tx, p.ID, event, func(v *Volume) error {
-			v.Status, v.Fault = to, ""
+			if v.Fault = ""; v.Status != Deleting { // that was asked for as this one ended
+				v.Status = to
+			}
 			return nil
 		})
 	}

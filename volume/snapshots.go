@@ -205,7 +205,9 @@ func (s *Service) settleSnapshot(tx *state.Tx, r *saga.Run) error {
 		return err
 	}
 	return s.changeSnapshot(starter(r), tx, p.ID, "create.end", func(snap *Snapshot) error {
-		snap.Status = Available
+		if snap.Status != Deleting { // that was asked for as this one ended
+			snap.Status = Available
+		}
 		return nil
 	})
 }
