@@ -40,7 +40,7 @@ func (h *Hypervisor) AttachDisk(ctx context.Context, id string, disk driver.Disk
 			for i := range d.live.Devices.Disks {
 				names[d.live.Devices.Disks[i].Target.Dev] = true
 			}
-			if err := h.plug(ctx, d, diskXML(&disk, names.take(disk.Device), false)); err != nil {
+			if err := h.plugDisk(ctx, d, &disk, diskXML(&disk, names.take(disk.Device), false)); err != nil {
 				return err
 			}
 		}

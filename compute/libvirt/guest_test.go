@@ -58,6 +58,7 @@ func TestGuests(t *testing.T) {
 	t.Run("ExportHasWhatTheGuestWrote", func(t *testing.T) { testExported(t, b) })
 	t.Run("ThatDoesNotListen", func(t *testing.T) { testDeaf(t, b) })
 	t.Run("BackupThatWasLeftIsEnded", func(t *testing.T) { testLeftBackup(t, b) })
+	t.Run("HalfAttachedDiskIsReplaced", func(t *testing.T) { testHalfAttached(t, b) })
 	t.Run("OutliveLibvirtd", func(t *testing.T) { testLibvirtdDies(t, b) })
 }
 
