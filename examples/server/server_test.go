@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -57,10 +58,24 @@ func startServer(t *testing.T, drivers string) *server {
 // newServer returns a server that has not been started.
 func newServer(t *testing.T, drivers string) *server {
 	s := &server{t: t, o: options{
-		state: filepath.Join(t.TempDir(), "state"), drivers: drivers, listen: "127.0.0.1:0", stopGrace: time.Minute,
+		state: filepath.Join(t.TempDir(), "state"), drivers: drivers, listen: freeAddress(t), stopGrace: time.Minute,
 	}}
 	t.Cleanup(s.end)
 	return s
+}
+
+// freeAddress returns an address that no outgoing connection gets by chance while the
+// server is down: below the range of such ports.
+func freeAddress(t *testing.T) string {
+	for port := 20_000 + os.Getpid()%10_000; port < 32_000; port++ {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if ln, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, ln.Close())
+			return address
+		}
+	}
+	require.FailNow(t, "there is no free port")
+	return ""
 }
 
 // start starts the process and waits until every API answers.

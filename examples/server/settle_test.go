@@ -113,15 +113,28 @@ func (k *soak) settle(when string, before map[string]int, victim string) {
 	k.forgive(&r, victim)
 	var wrong []string
 	require.Eventually(k.t, func() bool {
-		wrong = k.hostDiffers(&r, before, victim)
+		wrong = append(bothEnds(&r), k.hostDiffers(&r, before, victim)...)
+		wrong = append(wrong, k.checked()...)
 		if len(wrong) > 0 {
-			r = k.idle(when) // a guest's end is noticed a little later
+			r = k.idle(when) // the list of a kind is a little older than that of the next
 			k.forgive(&r, victim)
 		}
 		return len(wrong) == 0
 	}, wait, 300*time.Millisecond, "%s: %v", when, &wrong)
 	wrong = append(k.faults, k.compare(&r)...)
 	require.Empty(k.t, wrong, when)
+}
+
+// checked asks the server to check itself.
+func (k *soak) checked() (wrong []string) {
+	report, _, err := findWrong(k.ctx(), []string{"-state", k.o.state})
+	if err != nil {
+		return []string{"check: " + err.Error()}
+	}
+	for _, f := range report.Findings {
+		wrong = append(wrong, f.Check+": "+f.Resource+": "+f.Problem)
+	}
+	return wrong
 }
 
 // forgive lets the server of a guest that was killed be off.
@@ -173,7 +186,6 @@ func (k *soak) compare(r *record) []string {
 	for _, f := range r.floatingIPs {
 		add(aFloatingIP, f.Description, f.ID, f.Status, "")
 	}
-	wrong = append(wrong, k.bothEnds(r)...)
 	// Attachments are last: they look at their ends.
 	for _, kind := range []string{aServer, aVolume, aSnapshot, aBackup, anImage, aFloatingIP, anAttachment} {
 		wrong = append(wrong, k.ledger.compare(kind, all[kind])...)
@@ -188,7 +200,7 @@ func (k *soak) compare(r *record) []string {
 }
 
 // bothEnds checks what has two ends: attachments, and ports of servers.
-func (k *soak) bothEnds(r *record) (wrong []string) {
+func bothEnds(r *record) (wrong []string) {
 	ends := map[string]int{}
 	for _, v := range r.volumes {
 		for _, a := range v.Attachments {

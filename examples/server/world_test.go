@@ -80,7 +80,10 @@ func (k *soak) files() []string {
 // the namespaces.
 func (k *soak) wantedOnHost(r *record) []string {
 	tag := k.host().tag
-	all := []string{"namespace " + tag + "-net-" + k.networkID, "namespace " + tag + "-rtr-" + k.routerID}
+	all := []string{
+		"namespace " + tag + "-net-" + k.networkID, "namespace " + tag + "-net-" + k.externalID,
+		"namespace " + tag + "-rtr-" + k.routerID,
+	}
 	for _, s := range r.servers {
 		all = append(all, "domain "+s.ID, "folder "+s.ID)
 	}
