@@ -3,6 +3,7 @@ module github.com/welkin-cloud/cloud
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/digitalocean/go-libvirt v0.0.0-20260217163227-273eaa321819
 	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611
 	github.com/google/nftables v0.3.0

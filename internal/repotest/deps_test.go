@@ -14,6 +14,7 @@ import (
 // testOnly are modules that programs built on this one must not link.
 var testOnly = []string{
 	"github.com/stretchr/testify", "pgregory.net/rapid", "github.com/gophercloud/gophercloud", "github.com/google/go-cmp",
+	"github.com/anishathalye/porcupine",
 }
 
 // testHelpers are packages for tests whose names do not end in "test".

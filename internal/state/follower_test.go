@@ -165,7 +165,8 @@ func TestFollowsWhatIsCompacted(t *testing.T) {
 			a.insert(t, server{ID: fmt.Sprint(i), Project: "p", Name: fmt.Sprint(i)})
 		}
 		mine := b.update(t, b.inserting(server{ID: "mine", Project: "p", Name: "3"}))
-		read <- nil
+		read <- nil // compacted: it reads all anew
+		read <- nil // the error of the transaction is about the newest state
 		require.ErrorIs(t, <-mine, fault.AlreadyExists, "it ran again on what was read anew")
 		synctest.Wait()
 		require.Len(t, ends, 1)
@@ -233,6 +234,39 @@ func TestSync(t *testing.T) {
 		read <- nil
 		require.NoError(t, <-waiting)
 		require.NoError(t, <-closed)
+	})
+}
+
+// What another controller has done counts for a transaction that fails, too.
+func TestErrorsAreAboutTheNewestState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sharedStore(0)
+		a, _ := share(t, store)
+		b, bLine := share(t, store)
+		deaf := true // b does not hear of what a does until it asks
+		bLine.since = func() error {
+			if deaf {
+				return errors.New("no")
+			}
+			return nil
+		}
+		a.insert(t, server{ID: "x", Project: "p", Name: "n"})
+		remove := func(tx *state.Tx) error { return b.servers.Delete(tx, "x") }
+		require.ErrorIs(t, b.Update(t.Context(), remove), fault.Unavailable, "that it is missing is not known for sure")
+		deaf = false
+		require.NoError(t, b.Update(t.Context(), remove))
+		synctest.Wait()
+		deaf = true
+		a.insert(t, server{ID: "y", Project: "p", Name: "n"})
+		synctest.Wait()
+		deaf = false
+		count := 0
+		require.NoError(t, b.Update(t.Context(), func(tx *state.Tx) error {
+			count = b.servers.Count(tx, b.byProject, "p")
+			return nil
+		}))
+		require.Equal(t, 1, count, "and for one that only reads")
+		require.ErrorIs(t, b.Update(t.Context(), b.inserting(server{ID: "z", Project: "p", Name: "n"})), fault.AlreadyExists)
 	})
 }
 

@@ -21,9 +21,10 @@ var errRerun = errors.New("state: the transaction must run again")
 // conflicts, so Update always makes progress. An error from f changes nothing
 // and is returned as it is.
 //
-// Update returns when all that f read and wrote is durable. A done ctx ends it
-// between runs of f, never once the commit is on its way: then its outcome counts.
-// f must not call Update.
+// Update returns when all that f read and wrote is durable; an error from f, too, is
+// about the newest state, whichever controller made it. A done ctx ends it between
+// runs of f, never once the commit is on its way: then its outcome counts. f must not
+// call Update.
 func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
@@ -36,12 +37,22 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 		}
 		stored := batch.wait()
 		db.pass(ctx)
+		changesNothing := err != nil || !tx.commits()
 		if stored != nil {
 			// What did not commit read a state that is void now; look again.
-			if stored == errRerun || tx == nil || !tx.commits() {
+			if stored == errRerun || changesNothing {
 				continue
 			}
 			return stored
+		}
+		if changesNothing {
+			// No commit has proved that it read the newest state.
+			if err := db.Sync(ctx); err != nil {
+				return err
+			}
+			if db.outdated(tx) {
+				continue
+			}
 		}
 		if err != nil {
 			return err
@@ -66,14 +77,11 @@ func (db *DB) run(f func(tx *Tx) error, alone bool) (*Tx, *batch, error) {
 	tx := begin(base)
 	err := f(tx)
 	tx.ended = true
-	if err != nil {
-		return nil, base.batch, err
-	}
-	if !tx.commits() {
-		return tx, base.batch, nil
+	if err != nil || !tx.commits() {
+		return tx, base.batch, err
 	}
 	if err := db.encode(tx); err != nil {
-		return nil, nil, err
+		return tx, nil, err
 	}
 	if !alone {
 		db.turn.Lock()
@@ -140,6 +148,17 @@ func (db *DB) commit(tx *Tx) (*batch, error) {
 	next.batch = db.enqueue(next, db.changeSet(tx, record))
 	db.head.Store(next)
 	return next.batch, nil
+}
+
+// outdated reports whether another controller has changed what the transaction read.
+func (db *DB) outdated(tx *Tx) bool {
+	if _, shared := db.engine.(Follower); !shared {
+		return false
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	head := db.head.Load()
+	return head != tx.base && !db.unchanged(tx, head)
 }
 
 // unchanged reports whether all that the transaction read is the same in head.
