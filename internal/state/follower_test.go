@@ -243,9 +243,10 @@ func TestErrorsAreAboutTheNewestState(t *testing.T) {
 		store := sharedStore(0)
 		a, _ := share(t, store)
 		b, bLine := share(t, store)
-		deaf := true // b does not hear of what a does until it asks
+		var deaf atomic.Bool // b does not hear of what a does until it asks
+		deaf.Store(true)
 		bLine.since = func() error {
-			if deaf {
+			if deaf.Load() {
 				return errors.New("no")
 			}
 			return nil
@@ -253,13 +254,13 @@ func TestErrorsAreAboutTheNewestState(t *testing.T) {
 		a.insert(t, server{ID: "x", Project: "p", Name: "n"})
 		remove := func(tx *state.Tx) error { return b.servers.Delete(tx, "x") }
 		require.ErrorIs(t, b.Update(t.Context(), remove), fault.Unavailable, "that it is missing is not known for sure")
-		deaf = false
+		deaf.Store(false)
 		require.NoError(t, b.Update(t.Context(), remove))
 		synctest.Wait()
-		deaf = true
+		deaf.Store(true)
 		a.insert(t, server{ID: "y", Project: "p", Name: "n"})
 		synctest.Wait()
-		deaf = false
+		deaf.Store(false)
 		count := 0
 		require.NoError(t, b.Update(t.Context(), func(tx *state.Tx) error {
 			count = b.servers.Count(tx, b.byProject, "p")
