@@ -95,7 +95,7 @@ func (r *rig) furnish() {
 	r.private, err = r.Networks.CreateNetwork(ctx, r.project, network.CreateNetworkOptions{Name: "private"})
 	require.NoError(t, err)
 	sub, err := r.Networks.CreateSubnet(ctx, r.project, network.CreateSubnetOptions{
-		NetworkID: r.private.ID, CIDR: netip.MustParsePrefix("10.0.0.0/16"),
+		NetworkID: r.private.ID, CIDR: netip.MustParsePrefix("10.0.0.0/8"),
 	})
 	require.NoError(t, err)
 	router, err := r.Networks.CreateRouter(ctx, r.project, network.CreateRouterOptions{
