@@ -157,8 +157,15 @@ func (s *Service) releaseIf(ctx context.Context, volumes []AttachedVolume, remov
 		if !remove(v) {
 			continue
 		}
-		if err := s.cfg.Volumes.DeleteVolume(ctx, v.VolumeID); err != nil && fault.Of(err) != fault.NotFound {
-			return err
+		switch err := s.cfg.Volumes.DeleteVolume(ctx, v.VolumeID); fault.Of(err) {
+		case fault.NotFound:
+		case fault.Invalid, fault.Conflict:
+			// It has snapshots, or is in some use: it stays, and the server goes, as in Nova.
+			s.log.Warn("a volume stays although it was to go with its server", "volume", v.VolumeID, "error", err)
+		default:
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
