@@ -96,7 +96,7 @@ func (s *Service) checkUploads(_ context.Context, l *check.Look) error {
 		return nil // the upload may be one of theirs
 	}
 	for img := range s.images.Where(l.State(), s.byState, string(Saving)) {
-		if s.uploads.has(img.ID) {
+		if s.uploads.has(img.ID) || l.Busy("image", img.ID) {
 			continue
 		}
 		l.FoundMendable("image/"+img.ID, "is being saved, but no upload is under way.",

@@ -323,8 +323,19 @@ func connect(s suite) {
 	require.Equal(s, first, again)
 	require.NotEmpty(s, first.Path)
 	require.NotEmpty(s, first.Format)
+	lister, lists := s.b.(driver.ConnectionLister)
+	if lists {
+		have, err := lister.Connections(s.ctx)
+		require.NoError(s, err)
+		require.Equal(s, []driver.Connected{{VolumeID: "a", Host: "host-1"}}, have)
+	}
 	require.NoError(s, s.b.Disconnect(s.ctx, "a", "host-1"))
 	require.NoError(s, s.b.Disconnect(s.ctx, "a", "host-1"))
+	if lists {
+		have, err := lister.Connections(s.ctx)
+		require.NoError(s, err)
+		require.Empty(s, have)
+	}
 	_, err = s.b.Connect(s.ctx, "nobody", "host-1")
 	require.ErrorIs(s, err, driver.NotFound)
 }
