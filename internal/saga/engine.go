@@ -238,8 +238,7 @@ func (e *Engine) takeTurn(tx *state.Tx, d *Definition, doc *Saga) error {
 	doc.Owner = e.cfg.Controller
 	tx.AfterCommit(func() { e.enqueue(doc.ID) })
 	if doc.Cancelled {
-		doc.setCause(cancelled(doc))
-		return doc.become(Unwinding, e.clock.Now())
+		return e.cancelBefore(d, doc)
 	}
 	if err := doc.become(Running, e.clock.Now()); err != nil {
 		return err
@@ -251,10 +250,30 @@ func (e *Engine) takeTurn(tx *state.Tx, d *Definition, doc *Saga) error {
 	return e.begin(d, doc)
 }
 
+// cancelBefore turns a saga round that was cancelled before its turn came. Its first
+// step counts as cut off before its effect: so its undo takes back what the
+// transaction prepared that started the saga.
+func (e *Engine) cancelBefore(d *Definition, doc *Saga) error {
+	cause := cancelled(doc)
+	doc.setCause(cause)
+	if d != nil {
+		doc.Step = e.nextStep(d, e.newRun(nil, *doc), 0)
+		if err := e.begin(d, doc); err != nil {
+			return err
+		}
+		if doc.Step < len(d.Steps) {
+			if err := doc.note(d.Steps[doc.Step].Name, failed, e.clock.Now(), cause); err != nil {
+				return err
+			}
+		}
+	}
+	return doc.become(Unwinding, e.clock.Now())
+}
+
 // Cancel asks every unfinished saga of the resource to unwind. It changes state
 // in tx only; running steps see their ctx end once tx is durable. A saga that is
 // unwinding already goes on, at once if it waits for its next attempt; one whose turn
-// has not come fails without running when it comes; one whose last step is done just
+// has not come undoes its first step when it comes, and fails; one whose last step is done just
 // then finishes.
 func (e *Engine) Cancel(tx *state.Tx, resource string) error {
 	for s := range e.sagas.Where(tx, e.active, resource) {
