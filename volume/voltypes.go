@@ -134,7 +134,10 @@ type UpdateTypeOptions struct {
 	Description *string
 	Public      *bool
 	ExtraSpecs  map[string]string // replaces all, where not nil
-	Projects    []string          // replaces all, where not nil
+	// EditSpecs, where not nil, gets a copy of the extra specs and returns what replaces
+	// them, without a change of somebody else between.
+	EditSpecs func(all map[string]string) (map[string]string, error)
+	Projects  []string // replaces all, where not nil
 }
 
 // UpdateType changes a volume type.
@@ -147,6 +150,9 @@ func (s *Service) UpdateType(ctx context.Context, id string, opts UpdateTypeOpti
 			set(&t.Public, opts.Public)
 			if opts.ExtraSpecs != nil {
 				t.ExtraSpecs = maps.Clone(opts.ExtraSpecs)
+			}
+			if err := edit(&t.ExtraSpecs, opts.EditSpecs); err != nil {
+				return err
 			}
 			if opts.Projects != nil {
 				t.Projects = slices.Compact(slices.Sorted(slices.Values(opts.Projects)))

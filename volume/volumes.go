@@ -201,8 +201,8 @@ type UpdateOptions struct {
 	EditMetadata func(all map[string]string) (map[string]string, error)
 	Bootable     *bool // of a volume
 	ReadOnly     *bool // of a volume
-	// ImageMetadata replaces what the image said of a volume, where not nil.
-	ImageMetadata map[string]string
+	// EditImageMetadata is EditMetadata for what the image said of a volume.
+	EditImageMetadata func(all map[string]string) (map[string]string, error)
 }
 
 // UpdateVolume changes the record of a volume.
@@ -217,8 +217,8 @@ func (s *Service) UpdateVolume(ctx context.Context, id string, opts UpdateOption
 		if err := opts.apply(&v.Metadata); err != nil {
 			return err
 		}
-		if opts.ImageMetadata != nil {
-			v.ImageMetadata = maps.Clone(opts.ImageMetadata)
+		if err := edit(&v.ImageMetadata, opts.EditImageMetadata); err != nil {
+			return err
 		}
 		return checkTexts(v.Name, v.Description, v.Metadata)
 	})
@@ -230,14 +230,19 @@ func (o *UpdateOptions) apply(metadata *map[string]string) error {
 	if o.Metadata != nil {
 		*metadata = maps.Clone(o.Metadata)
 	}
-	if o.EditMetadata == nil {
+	return edit(metadata, o.EditMetadata)
+}
+
+// edit replaces a map by what f makes of a copy of it; f may be nil.
+func edit(m *map[string]string, f func(all map[string]string) (map[string]string, error)) error {
+	if f == nil {
 		return nil
 	}
 	now := map[string]string{}
-	maps.Copy(now, *metadata)
-	now, err := o.EditMetadata(now)
+	maps.Copy(now, *m)
+	now, err := f(now)
 	if err == nil {
-		*metadata = now
+		*m = now
 	}
 	return err
 }

@@ -34,9 +34,12 @@ func (a *api) setImageMetadata(ctx context.Context, r *httpapi.Request) (*httpap
 	if err != nil {
 		return nil, err
 	}
-	all := notNil(maps.Clone(httpapi.Kept[volume.Volume](r).ImageMetadata))
-	maps.Copy(all, b.Metadata)
-	v, err := a.svc.UpdateVolume(ctx, r.Path("volume_id"), volume.UpdateOptions{ImageMetadata: all})
+	v, err := a.svc.UpdateVolume(ctx, r.Path("volume_id"), volume.UpdateOptions{
+		EditImageMetadata: func(all map[string]string) (map[string]string, error) {
+			maps.Copy(all, b.Metadata)
+			return all, nil
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +53,14 @@ func (a *api) unsetImageMetadata(ctx context.Context, r *httpapi.Request) (*http
 	if err != nil {
 		return nil, err
 	}
-	all := notNil(maps.Clone(httpapi.Kept[volume.Volume](r).ImageMetadata))
-	if _, ok := all[b.Key]; !ok {
-		return nil, noKey()
-	}
-	delete(all, b.Key)
-	_, err = a.svc.UpdateVolume(ctx, r.Path("volume_id"), volume.UpdateOptions{ImageMetadata: all})
+	_, err = a.svc.UpdateVolume(ctx, r.Path("volume_id"), volume.UpdateOptions{
+		EditImageMetadata: func(all map[string]string) (map[string]string, error) {
+			if _, ok := all[b.Key]; !ok {
+				return nil, noKey()
+			}
+			delete(all, b.Key)
+			return all, nil
+		},
+	})
 	return httpapi.Empty(), err
 }

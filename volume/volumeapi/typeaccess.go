@@ -80,12 +80,11 @@ func showSpec(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) 
 	return httpapi.OK(doc{key: value}), nil
 }
 
-// setSpecs replaces the extra specs of the type by what change makes of them.
-func (a *api) setSpecs(ctx context.Context, r *httpapi.Request, change func(map[string]string)) error {
-	t := httpapi.Kept[volume.Type](r)
-	specs := notNil(maps.Clone(t.ExtraSpecs))
-	change(specs)
-	_, err := a.svc.UpdateType(ctx, t.ID, volume.UpdateTypeOptions{ExtraSpecs: specs})
+// editSpecs replaces the extra specs of the type by what change makes of them.
+func (a *api) editSpecs(ctx context.Context, r *httpapi.Request, change func(specs map[string]string) error) error {
+	_, err := a.svc.UpdateType(ctx, httpapi.Kept[volume.Type](r).ID, volume.UpdateTypeOptions{
+		EditSpecs: func(all map[string]string) (map[string]string, error) { return all, change(all) },
+	})
 	return err
 }
 
@@ -94,7 +93,7 @@ func (a *api) addSpecs(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err != nil {
 		return nil, err
 	}
-	err = a.setSpecs(ctx, r, func(specs map[string]string) { maps.Copy(specs, more) })
+	err = a.editSpecs(ctx, r, func(specs map[string]string) error { maps.Copy(specs, more); return nil })
 	return httpapi.OK(doc{"extra_specs": more}), err
 }
 
@@ -107,14 +106,17 @@ func (a *api) setSpec(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if !slices.Contains(slices.Collect(maps.Keys(b)), key) {
 		return nil, fault.New(fault.Invalid, "Request body and URI mismatch")
 	}
-	err := a.setSpecs(ctx, r, func(specs map[string]string) { specs[key] = b[key] })
+	err := a.editSpecs(ctx, r, func(specs map[string]string) error { specs[key] = b[key]; return nil })
 	return httpapi.OK(b), err
 }
 
 func (a *api) removeSpec(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	t, key := httpapi.Kept[volume.Type](r), r.Path("key")
-	if _, ok := t.ExtraSpecs[key]; !ok {
-		return nil, noSpec(t, key)
-	}
-	return httpapi.Empty(), a.setSpecs(ctx, r, func(specs map[string]string) { delete(specs, key) })
+	return httpapi.Empty(), a.editSpecs(ctx, r, func(specs map[string]string) error {
+		if _, ok := specs[key]; !ok {
+			return noSpec(t, key)
+		}
+		delete(specs, key)
+		return nil
+	})
 }
