@@ -78,8 +78,9 @@ type Engine struct {
 	limits  map[string]*limit
 	alarms  map[string]alarm // pending calls of the clock, by name
 	waiters map[string][]chan struct{}
-	held    map[string]int // calls that are held, by saga; see package hold
-	changed chan struct{}  // closed when a saga has changed; nil if nobody waits
+	held    map[string]int       // calls that are held, by saga; see package hold
+	resting map[string]time.Time // until when, by saga: the journal could not be written
+	changed chan struct{}        // closed when a saga has changed; nil if nobody waits
 }
 
 // New returns an engine whose sagas live in db. Define the kinds of saga, open
@@ -93,6 +94,7 @@ func New(db *state.DB, c clock.Clock, id *ids.Source, log *slog.Logger, cfg Conf
 		alarms:  map[string]alarm{},
 		waiters: map[string][]chan struct{}{},
 		held:    map[string]int{},
+		resting: map[string]time.Time{},
 	}
 	e.byResource = state.NewIndex("resource", func(s *Saga) []string { return []string{resourceKey(s)} })
 	e.active = state.NewIndex("active", func(s *Saga) []string {

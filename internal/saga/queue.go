@@ -27,6 +27,7 @@ func (e *Engine) enqueue(id string) {
 	if e.flights[id] != nil || !e.open {
 		return
 	}
+	delete(e.resting, id)
 	f := &flight{id: id}
 	e.flights[id] = f
 	e.push(f)
@@ -73,7 +74,12 @@ func (e *Engine) next() *flight {
 func (e *Engine) leave(f *flight, rest time.Duration) {
 	e.drop(f)
 	if rest > 0 {
-		e.scanAt(e.clock.Now().Add(rest))
+		until := e.clock.Now().Add(rest)
+		e.mu.Lock()
+		e.resting[f.id] = until
+		e.mu.Unlock()
+		e.broadcast()
+		e.scanAt(until)
 		return
 	}
 	s, err := e.sagas.Get(e.db.Snapshot(), f.id)

@@ -103,12 +103,13 @@ func (e *Engine) hold(id string) (resumed func()) {
 	}
 }
 
-// isHeld reports whether a saga is in a step that is held. A forward step whose saga
-// was cancelled is let go.
+// isHeld reports whether a saga is in a step that is held, or rests. A forward step
+// whose saga was cancelled is let go.
 func (e *Engine) isHeld(s *Saga) bool {
+	now := e.clock.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.held[s.ID] > 0 && !(s.Cancelled && s.Status == Running)
+	return e.resting[s.ID].After(now) || e.held[s.ID] > 0 && !(s.Cancelled && s.Status == Running)
 }
 
 func errClosed() error { return fault.New(fault.Unavailable, "the saga engine is not open") }
