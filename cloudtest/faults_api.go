@@ -2,6 +2,7 @@ package cloudtest
 
 import (
 	"net/http"
+	"path"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/hold"
@@ -85,6 +86,10 @@ func ConflictsOnce() Fault {
 func ReadsLag() Fault {
 	f := onRequest("ReadsLag", refuses(http.StatusNotFound, "The resource could not be found.", nil),
 		"GET /compute/v2.1/servers/{id}", "GET /network/v2.0/{kind}/{id}", "GET /volume/v3/{kind}/{id}", "GET /image/v2/images/{id}")
+	f.request.concerns = func(r *http.Request) bool {
+		id := path.Base(r.URL.Path)
+		return uuids.FindString(id) == id
+	}
 	return f.Times(1)
 }
 
