@@ -102,3 +102,84 @@ func TestForkIsAWholeCloudOfItsOwn(t *testing.T) {
 	require.Equal(t, before, r.Compute.ListServers(ctx, "", nil))
 	require.Equal(t, volume.InUse, r.Volumes.ListVolumes(ctx, "")[0].Status)
 }
+
+// TestForkInTheMiddleOfWork forks a cloud again and again while it works: in each fork
+// the work goes on, to the same end.
+func TestForkInTheMiddleOfWork(t *testing.T) {
+	r, old := lived(t)
+	ctx := t.Context()
+	v, err := r.Volumes.CreateVolume(ctx, r.project, volume.CreateOptions{Name: "spare", SizeGiB: 1})
+	require.NoError(t, err)
+	idle(t, r.Cloud)
+	data := r.Volumes.ListVolumes(ctx, "")[0]
+	if data.ID == v.ID {
+		data = r.Volumes.ListVolumes(ctx, "")[1]
+	}
+	var wanted []compute.Server
+	// Every call of a driver takes its time, and the cloud is forked before and after.
+	var forks []*cloud.Cloud
+	next := make(chan struct{})
+	slow := func(context.Context, string, string) error {
+		next <- struct{}{}
+		return nil
+	}
+	r.fault.Store(&slow)
+	work := make(chan error, 1)
+	go func() {
+		for i := range 2 {
+			s, err := r.Compute.CreateServer(ctx, r.project, compute.CreateServerOptions{
+				Name: fmt.Sprintf("new-%d", i), FlavorID: r.small.ID, ImageID: r.image.ID,
+				Networking: compute.NetworksGiven, Networks: []compute.NetworkRequest{{NetworkID: r.private.ID}},
+			})
+			if err != nil {
+				work <- err
+				return
+			}
+			wanted = append(wanted, s)
+		}
+		if _, err := r.Compute.AttachVolume(ctx, old[4].ID, compute.AttachVolumeOptions{VolumeID: v.ID}); err != nil {
+			work <- err
+			return
+		}
+		for _, err := range []error{
+			r.Compute.DetachVolume(ctx, old[3].ID, data.ID), r.Compute.DeleteServer(ctx, old[5].ID),
+			r.Compute.ResumeServer(ctx, old[2].ID), r.Compute.UnpauseServer(ctx, old[1].ID),
+			r.Compute.ResizeServer(ctx, old[0].ID, r.large.ID),
+		} {
+			if err != nil {
+				work <- err
+				return
+			}
+		}
+		work <- r.Idle(ctx)
+	}()
+	for done := false; !done; {
+		select {
+		case err := <-work:
+			require.NoError(t, err)
+			done = true
+		case <-next:
+			if len(forks) < 60 {
+				forks = append(forks, fork(t, r.Cloud))
+			}
+		}
+	}
+	go func() { // what the original does by itself later
+		for range next {
+		}
+	}()
+	r.fault.Store(nil)
+	require.Greater(t, len(forks), 20)
+	for i, f := range forks {
+		idle(t, f)
+		for _, s := range f.Compute.ListServers(ctx, "", nil) {
+			require.Nil(t, s.Fault, "fork %d: %s failed: %+v", i, s.Name, s.Fault)
+			require.Empty(t, s.TaskState, "fork %d: %s", i, s.Name)
+		}
+		report, err := f.Check(ctx, nil)
+		require.NoError(t, err)
+		require.Empty(t, report.Findings, "fork %d: %s", i, report.String())
+	}
+	settle(t, r.Cloud)
+	require.Len(t, wanted, 2)
+}
