@@ -19,6 +19,7 @@ var testOnly = []string{
 
 // testHelpers are packages for tests whose names do not end in "test".
 var testHelpers = map[string]string{
+	"internal/diskfault":  "it makes the disk of a child process fail",
 	"internal/guestimage": "it builds the guest that tests of hypervisors boot, once for all of them",
 }
 

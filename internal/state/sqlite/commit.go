@@ -119,10 +119,23 @@ func (e *engine) Commit(ctx context.Context, base uint64, sets []state.ChangeSet
 		if errors.Is(err, state.ErrStale) {
 			return state.ErrStale
 		}
+		e.overwrite(ctx)
 		return broken("commit", err)
 	}
 	e.compacted = compacted
 	return nil
+}
+
+// overwrite makes sure that a commit that failed stays so. If the disk took all of it
+// and failed to sync, it lies whole beyond the end of the log, and a start after a crash
+// would take it in. A count takes its place there; whether that one is stored does not
+// matter.
+func (e *engine) overwrite(ctx context.Context) {
+	_ = inTransaction(ctx, e.writer, func() error {
+		_, err := e.writer.ExecContext(ctx,
+			`INSERT INTO meta VALUES ('failures', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`)
+		return err
+	})
 }
 
 // write does the work of Commit and returns how far the changes are compacted.

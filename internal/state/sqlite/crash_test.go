@@ -30,6 +30,9 @@ const (
 func TestMain(m *testing.M) {
 	path, limited := os.Getenv(childPath), os.Getenv(childLimited) != ""
 	switch {
+	case os.Getenv(childObeys) != "":
+		must(obeyingChild(path))
+		os.Exit(0)
 	case limited:
 		must(limitedChild(path))
 		os.Exit(0)

@@ -7,7 +7,8 @@
 //	documents  the state: a row of JSON for each document
 //	changes    the change sets of the last 4,096 revisions
 //	events     the events of the last 65,536 revisions
-//	meta       application, schema version, revision, and how far changes are compacted
+//	meta       schema version, revision, how far changes are compacted, and how often
+//	           the disk failed
 package sqlite
 
 import (
