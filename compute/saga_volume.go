@@ -115,7 +115,10 @@ func (s *Service) attachVolumeSaga() saga.Definition {
 	return saga.Definition{
 		Name: sagaAttachVolume,
 		Steps: []saga.Step{
-			{Name: "compute_connect_volume", Do: s.volumeConnect, Undo: s.volumeRelease, Attempts: driverAttempts},
+			{
+				Name: "compute_connect_volume", Do: s.volumeConnect, Undo: s.volumeRelease, Attempts: driverAttempts,
+				Begun: true, // the volume is reserved
+			},
 			{Name: "compute_attach_volume", Do: s.volumeAttach, Undo: s.volumeDetach, Attempts: driverAttempts},
 			{Name: "compute_complete_volume", Do: s.volumeComplete, Attempts: driverAttempts},
 		},
@@ -157,9 +160,11 @@ func (s *Service) volumeConnect(ctx context.Context, r *saga.Run) error {
 }
 
 func (s *Service) volumeRelease(ctx context.Context, r *saga.Run) error {
-	return s.withVolume(r, func(_ *Server, _ driver.Hypervisor, v AttachedVolume) error {
-		return s.cfg.Volumes.Release(ctx, v.AttachmentID)
-	})
+	var p volumeParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	return s.cfg.Volumes.Release(ctx, p.Volume.AttachmentID)
 }
 
 func (s *Service) volumeAttach(ctx context.Context, r *saga.Run) error {

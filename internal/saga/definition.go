@@ -79,7 +79,8 @@ func (e *Engine) begin(d *Definition, s *Saga) error {
 func (e *Engine) beginUndo(d *Definition, s *Saga) (bool, error) {
 	for s.Step = min(s.Step, len(d.Steps)-1); s.Step >= 0; s.Step-- {
 		step := d.Steps[s.Step]
-		if at := s.stands(step.Name); step.Undo != nil && (at == done || at == failed) {
+		at := s.stands(step.Name)
+		if step.Undo != nil && (at == done || at == failed || at == none && step.Begun) {
 			return true, s.note(step.Name, undoStarted, e.clock.Now(), nil)
 		}
 	}
