@@ -236,6 +236,9 @@ func (s *Service) dropOrphan(ctx context.Context, host, id string, hv driver.Hyp
 		if s.core.DB.Sync(ctx) != nil || s.owns(host, id) {
 			return // the next look finds it if it is still an orphan
 		}
+		if _, err := hv.Get(ctx, id); fault.Of(err) == fault.NotFound {
+			return // an earlier look has seen to it
+		}
 		if err := hv.Destroy(ctx, id); err != nil {
 			s.log.Warn("cannot destroy an orphan", "guest", id, "host", host, "error", err)
 			return
