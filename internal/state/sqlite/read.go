@@ -17,7 +17,12 @@ func (e *engine) Load(ctx context.Context, row func(state.Row) error) (revision 
 		if revision, err = meta(ctx, tx, "revision"); err != nil {
 			return err
 		}
-		return loadDocuments(ctx, tx, row)
+		return loadDocuments(ctx, tx, func(r state.Row) error {
+			if r.Revision > revision {
+				return explain(e.path, errTorn(r.Revision, revision))
+			}
+			return row(r)
+		})
 	})
 	return revision, err
 }

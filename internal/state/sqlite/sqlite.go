@@ -41,6 +41,7 @@ const (
 type engine struct {
 	db   *sql.DB
 	lock *os.File
+	path string
 
 	writer     *sql.Conn // for Commit alone
 	statements *statements
@@ -62,7 +63,7 @@ func Open(path string) (state.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{lock: lock}
+	e := &engine{lock: lock, path: abs}
 	if err := e.open(abs); err != nil {
 		_ = e.release()
 		return nil, err
@@ -80,6 +81,7 @@ func (e *engine) open(path string) error {
 	if err != nil {
 		return unusable(path, err)
 	}
+	cutOff := hasLog(path)
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
 		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"10000"},
 	}.Encode()}
@@ -92,6 +94,9 @@ func (e *engine) open(path string) error {
 		return unusable(path, err)
 	}
 	if err := e.prepareSchema(ctx, path); err != nil {
+		return explain(path, err)
+	}
+	if err := e.checkWhole(ctx, path, cutOff); err != nil {
 		return err
 	}
 	if e.statements, err = prepare(ctx, e.writer); err != nil {
