@@ -173,8 +173,25 @@ func (s *Service) reshape(ctx context.Context, r *saga.Run, pick func(re *Resize
 func (s *Service) ConfirmResize(ctx context.Context, id string) error {
 	_, err := s.begin(ctx, id, task{
 		op: "compute.ConfirmResize", verb: VerbConfirmResize, saga: sagaConfirm, action: "confirmResize",
+		prepare: func(_ *state.Tx, server *Server) error {
+			if err := notConfirmed(server, "confirmResize"); err != nil || server.Resize == nil {
+				return err
+			}
+			re := *server.Resize
+			re.Confirming = true
+			server.Resize = &re
+			return nil
+		},
 	})
 	return err
+}
+
+// notConfirmed refuses what decides on a resize that is decided already.
+func notConfirmed(server *Server, verb string) error {
+	if server.Resize != nil && server.Resize.Confirming {
+		return fault.New(fault.Conflict, "Cannot '%s' instance %s: its resize is being confirmed.", verb, server.ID)
+	}
+	return nil
 }
 
 // confirmSaga gives back what only the old flavor needed.
@@ -204,6 +221,7 @@ func (s *Service) RevertResize(ctx context.Context, id string) error {
 	_, err := s.begin(ctx, id, task{
 		op: "compute.RevertResize", verb: VerbRevertResize, saga: sagaRevert, action: "revertResize",
 		state: ResizeReverting,
+		prepare: func(_ *state.Tx, server *Server) error { return notConfirmed(server, "revertResize") },
 	})
 	return err
 }

@@ -135,6 +135,8 @@ type Resize struct {
 	New ServerFlavor `json:"new"`
 	// OldState is what a revert or a failure goes back to: Active or Stopped.
 	OldState VMState `json:"old_state"`
+	// Confirming is set once it is to last: it cannot be reverted any more.
+	Confirming bool `json:"confirming,omitempty"`
 }
 
 // Status is the status that users see.
