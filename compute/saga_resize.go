@@ -220,7 +220,7 @@ func (s *Service) confirmSaga() saga.Definition {
 func (s *Service) RevertResize(ctx context.Context, id string) error {
 	_, err := s.begin(ctx, id, task{
 		op: "compute.RevertResize", verb: VerbRevertResize, saga: sagaRevert, action: "revertResize",
-		state: ResizeReverting,
+		state:   ResizeReverting,
 		prepare: func(_ *state.Tx, server *Server) error { return notConfirmed(server, "revertResize") },
 	})
 	return err
