@@ -169,6 +169,17 @@ func networkBreakages() []breakage {
 			w.plant("network.ports", p.ID, p)
 			return "port/" + p.ID
 		}},
+		{check: "network.dhcp", wreck: func(w *world) string {
+			ports, err := w.Networks.ListPorts(w.t.Context())
+			require.NoError(w.t, err)
+			for _, p := range ports {
+				if p.DeviceOwner == network.OwnerDHCP && p.NetworkID == w.port.NetworkID {
+					require.NoError(w.t, w.Plant(w.t.Context(), state.Row{Collection: "network.ports", Key: p.ID}))
+				}
+			}
+			w.WaitIdle()
+			return "network/" + w.port.NetworkID
+		}},
 		{check: "network.router", lasts: true, wreck: func(w *world) string {
 			routers, err := w.Networks.ListRouters(w.t.Context())
 			require.NoError(w.t, err)

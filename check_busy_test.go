@@ -120,6 +120,22 @@ func TestAServerThatMovesLeavesNothingOnItsOldHost(t *testing.T) {
 	c.CheckClean()
 }
 
+// TestAForkHoldsAllInvariants checks a fork, and again after a change in it.
+func TestAForkHoldsAllInvariants(t *testing.T) {
+	w := newWorld(t)
+	f, err := w.Fork(t.Context())
+	require.NoError(t, err)
+	defer f.Close()
+	report, err := f.Check(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	require.NoError(t, f.Compute.DeleteServer(t.Context(), w.server.ID))
+	require.NoError(t, f.Idle(t.Context()))
+	report, err = f.Check(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+}
+
 // BenchmarkCheck checks a cloud of many servers.
 func BenchmarkCheck(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {

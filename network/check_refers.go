@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"math/big"
 
 	"github.com/welkin-cloud/cloud/internal/check"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -18,6 +19,10 @@ func (s *Service) referenceChecks() []check.Check {
 		{
 			Name: "network.port-owner", Run: s.checkOwners,
 			Doc: "The ports of routers, floating IPs and DHCP belong to one that exists and names them.",
+		},
+		{
+			Name: "network.dhcp", Run: s.checkDHCP,
+			Doc: "A network with DHCP has a port from which it is served, unless there is no address for one.",
 		},
 		{
 			Name: "network.router", Run: s.checkRouters,
@@ -124,6 +129,42 @@ func (s *Service) mendOrphan(id string) func(context.Context) error {
 			return s.dropPort(ctx, tx, &p)
 		})
 	}
+}
+
+func (s *Service) checkDHCP(_ context.Context, l *check.Look) error {
+	for n := range s.t.networks.All(l.State()) {
+		if _, served := s.dhcpPort(l.State(), n.ID); served || !s.hasRoomForDHCP(l.State(), n.ID) {
+			continue
+		}
+		l.FoundMendable("network/"+n.ID, "has a subnet with DHCP, but no port that serves it.",
+			"Disable DHCP on the subnet, and enable it again.", func(ctx context.Context) error {
+				return s.update(ctx, "Check", func(tx *state.Tx) error {
+					n, err := s.t.networks.Get(tx, n.ID)
+					if err != nil {
+						return nil
+					}
+					return s.serveDHCP(ctx, tx, &n)
+				})
+			})
+	}
+	return nil
+}
+
+// hasRoomForDHCP reports whether a subnet of a network has DHCP and an address left.
+func (s *Service) hasRoomForDHCP(r state.Reader, networkID string) bool {
+	for sub := range s.t.subnets.Where(r, s.t.subnetBy.network, networkID) {
+		if !sub.EnableDHCP {
+			continue
+		}
+		room := big.NewInt(int64(-s.t.ports.Count(r, s.t.portBy.address, sub.ID)))
+		for _, p := range sub.Pools {
+			room.Add(room, p.size())
+		}
+		if room.Sign() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Service) checkRouters(_ context.Context, l *check.Look) error {
