@@ -17,11 +17,15 @@ const portTakenAttempts = 50
 
 // PortTaken follows the deletion of a port that a server has, in the transaction that
 // deletes it: the guest loses its interface, as Neutron has Nova do it with the event
-// network-vif-deleted. It waits for what is under way with the server.
+// network-vif-deleted. It waits for what is under way with the server. Conflict if the
+// server is suspended: what is saved cannot lose a device.
 func (s *Service) PortTaken(_ context.Context, tx *state.Tx, p network.Port) error {
 	server, err := s.servers.Get(tx, p.DeviceID)
 	if err != nil || server.TaskState == Deleting {
 		return nil
+	}
+	if server.VMState == Suspended || server.TaskState == Suspending {
+		return fault.New(fault.Conflict, "Port %s is in use by instance %s, which is suspended.", p.ID, server.ID)
 	}
 	_, err = s.core.Sagas.Start(tx, saga.Start{
 		Name: sagaPortTaken, Action: "detach_interface", Resource: resource(server.ID),
