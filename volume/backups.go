@@ -55,7 +55,6 @@ const (
 type backupParams struct {
 	ID     string `json:"id"`     // of the backup
 	Volume string `json:"volume"` // that is backed up or written to
-	Was    Status `json:"was,omitempty"`
 	// Snapshot is what is backed up instead of the volume as it is, and Copy the id of
 	// a volume made of it for the while, which the backend alone knows.
 	Snapshot string `json:"snapshot,omitempty"`
@@ -108,7 +107,7 @@ func (s *Service) CreateBackup(ctx context.Context, projectID string, opts Creat
 			return err
 		}
 		return s.start(who, tx, sagaBackup, resource(v.ID), projectID, backupParams{
-			ID: b.ID, Volume: v.ID, Was: was, Snapshot: opts.SnapshotID, Copy: s.core.IDs.UUID(),
+			ID: b.ID, Volume: v.ID, Snapshot: opts.SnapshotID, Copy: s.core.IDs.UUID(),
 		})
 	})
 	return b, fault.Wrap(op, err)
@@ -427,10 +426,9 @@ func (s *Service) giveBack(tx *state.Tx, r *saga.Run, p backupParams, to Status)
 		case v.Status != BackingUp && v.Status != RestoringBack:
 		case to != "":
 			v.Status = to
-		case p.Was != "":
-			v.Status = p.Was
 		default:
-			v.Status = Available
+			v.Status = Available // unless it is attached: it may have been detached meanwhile
+			v.Status = s.statusOf(tx, v)
 		}
 		return nil
 	})

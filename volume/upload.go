@@ -24,7 +24,6 @@ type UploadOptions struct {
 
 type uploadParams struct {
 	ID     string            `json:"id"` // of the volume
-	Was    Status            `json:"was"`
 	Format string            `json:"format"`
 	Image  createdImage      `json:"image"`
 	Facts  map[string]string `json:"facts,omitempty"`
@@ -71,7 +70,7 @@ func (s *Service) UploadToImage(ctx context.Context, id, projectID string, opts 
 		}
 		v.Status = Uploading
 		return s.start(caller.From(ctx), tx, sagaUpload, resource(id), v.ProjectID, uploadParams{
-			ID: id, Was: was, Format: opts.DiskFormat, Facts: v.ImageMetadata,
+			ID: id, Format: opts.DiskFormat, Facts: v.ImageMetadata,
 			Image: createdImage{imageID, opts.Name, projectID, opts.Visibility, opts.Protected},
 		})
 	})
@@ -86,7 +85,8 @@ func (s *Service) uploadSagas() []saga.Definition {
 		}
 		return s.changeVolumeIn(starter(r), tx, p.ID, "upload.end", func(v *Volume) error {
 			if v.Status == Uploading {
-				v.Status = p.Was
+				v.Status = Available // unless it is attached: it may have been detached meanwhile
+				v.Status = s.statusOf(tx, v)
 			}
 			return nil
 		})
