@@ -123,7 +123,7 @@ func TestAServerThatMovesLeavesNothingOnItsOldHost(t *testing.T) {
 // TestAForkHoldsAllInvariants checks a fork, and again after a change in it.
 func TestAForkHoldsAllInvariants(t *testing.T) {
 	w := newWorld(t)
-	f, err := w.Fork(t.Context())
+	f, err := w.Cloud.Cloud.Fork(t.Context())
 	require.NoError(t, err)
 	defer f.Close()
 	report, err := f.Check(t.Context(), nil)

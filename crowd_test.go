@@ -26,8 +26,8 @@ type savedRow struct {
 	Doc     map[string]any `json:"doc"`
 }
 
-// crowd returns a cloud with so many servers, a hundred on a host and a hundred on a
-// network, each with its port, its claim and the journal of its boot: one server is
+// crowd returns a cloud with so many servers, a hundred on a host, and a hundred in a
+// project with a network and a security group of their own, each with its port, its claim and the journal of its boot: one server is
 // booted, and what is saved of it is written as often as need be.
 func crowd(t testing.TB, servers int) (*rig, *cloud.Cloud) {
 	t.Helper()
@@ -50,6 +50,8 @@ const (
 	crowdNetwork
 	crowdSubnet
 	crowdService // the port of a network's DHCP
+	crowdGroup
+	crowdRule // and more: one for each rule of the group
 )
 
 func parse(t testing.TB, file []byte) (header string, rows []savedRow) {
@@ -89,7 +91,8 @@ func multiply(rows []savedRow, model compute.Server, hosts, servers int) []saved
 			continue
 		case row.In == "compute.usages", row.In == "placement.usages":
 			continue // counted anew
-		case strings.Contains(text, network), row.In == "network.subnets" && row.Doc["network"] == network:
+		case strings.Contains(text, network), row.In == "network.subnets" && row.Doc["network"] == network,
+			strings.HasPrefix(row.In, "network.security_group"):
 			shared = append(shared, row)
 		case row.In == "placement.providers":
 			provider[row.Doc["name"].(string)] = row.Key
@@ -98,9 +101,13 @@ func multiply(rows []savedRow, model compute.Server, hosts, servers int) []saved
 	}
 	for i := range servers {
 		if i%100 == 0 {
-			for _, row := range shared {
-				all = append(all, networkCopy(row, i/100))
+			for at, row := range shared {
+				all = append(all, projectCopy(row, i/100, at))
 			}
+			all = append(all, savedRow{"compute.usages", crowdProject(i / 100), 1, map[string]any{
+				"project": crowdProject(i / 100), "instances": min(servers-i, 100), "cores": min(servers-i, 100),
+				"ram": 256 * min(servers-i, 100),
+			}})
 		}
 		host := fmt.Sprintf("host-%d", i%hosts+1)
 		used[provider[host]]++
@@ -113,19 +120,27 @@ func multiply(rows []savedRow, model compute.Server, hosts, servers int) []saved
 			"provider": id, "used": map[string]any{"VCPU": n, "MEMORY_MB": 256 * n, "DISK_GB": n},
 		}})
 	}
-	return append(all, savedRow{"compute.usages", model.ProjectID, 1, map[string]any{
-		"project": model.ProjectID, "instances": servers, "cores": servers, "ram": 256 * servers,
-	}})
+	return all
 }
 
-// networkCopy is a row of the model's network as that of the i-th network.
-func networkCopy(row savedRow, i int) savedRow {
+func crowdProject(i int) string { return fmt.Sprintf("project-%d", i+2) }
+
+// projectCopy is the at-th row of what the model's project has, as that of the i-th one.
+func projectCopy(row savedRow, i, at int) savedRow {
 	doc := maps.Clone(row.Doc)
+	doc["project"] = crowdProject(i)
 	switch row.In {
 	case "network.networks":
 		doc["id"], doc["segment"] = crowdID(crowdNetwork, i), 1_000_000+i
 	case "network.subnets":
 		doc["id"], doc["network"] = crowdID(crowdSubnet, i), crowdID(crowdNetwork, i)
+	case "network.security_groups":
+		doc["id"] = crowdID(crowdGroup, i)
+	case "network.security_group_rules":
+		doc["id"], doc["group"] = crowdID(crowdRule+at, i), crowdID(crowdGroup, i)
+		if doc["remote_group"] != nil {
+			doc["remote_group"] = doc["group"]
+		}
 	case "network.ports":
 		doc["id"], doc["network"] = crowdID(crowdService, i), crowdID(crowdNetwork, i)
 		doc["device"] = "dhcp-" + crowdID(crowdNetwork, i)
@@ -139,13 +154,18 @@ func networkCopy(row savedRow, i int) savedRow {
 func serverCopy(row savedRow, model compute.Server, i int, host, provider string) savedRow {
 	doc, network, port := maps.Clone(row.Doc), crowdID(crowdNetwork, i/100), crowdID(crowdPort, i)
 	key := crowdID(crowdServer, i)
+	if doc["project"] != nil {
+		doc["project"] = crowdProject(i / 100)
+	}
 	switch row.In {
 	case "compute.servers":
 		doc["id"], doc["host"], doc["name"] = key, host, fmt.Sprintf("server-%d", i)
 		doc["nics"] = []any{map[string]any{"port": port, "network": network, "owned": true}}
+		doc["security_groups"] = []any{map[string]any{"id": crowdID(crowdGroup, i/100), "name": "default"}}
 	case "network.ports":
 		key = port
 		doc["id"], doc["network"], doc["device"], doc["host"] = port, network, crowdID(crowdServer, i), host
+		doc["groups"] = []any{crowdID(crowdGroup, i/100)}
 		doc["mac"] = fmt.Sprintf("fa:16:40:%02x:%02x:%02x", i>>16&255, i>>8&255, i&255)
 		doc["fixed_ips"] = []any{map[string]any{
 			"subnet": crowdID(crowdSubnet, i/100), "address": fmt.Sprintf("10.1%02d.%d.%d", i>>16&255, i>>8&255, i&255),

@@ -123,9 +123,8 @@ func (f *Fakes) guest(host, id string) (hypervisor.Spec, hypervisor.Power, bool)
 	}
 	for i := range spec.NICs {
 		nic := &spec.NICs[i]
-		if p, ok := f.networks.Port(host, nic.PortID); ok {
-			nic.MAC, nic.MTU, nic.Tap = p.MAC, f.networks.MTU(p.NetworkID), "tap"+p.ID[:min(11, len(p.ID))]
-		}
+		nic.MAC, nic.MTU = f.networks.Interface(nic.PortID)
+		nic.Tap = "tap" + nic.PortID[:min(11, len(nic.PortID))]
 	}
 	for i := range spec.Disks {
 		at := f.volumes.Connection(spec.Disks[i].ID, host)

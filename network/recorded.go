@@ -38,13 +38,15 @@ func (w *Recorded) Port(host, id string) (driver.Port, bool) {
 	return w.r.portSpec(w.snap, &p), true
 }
 
-// MTU of a network; 0 if there is none.
-func (w *Recorded) MTU(networkID string) int {
-	n, err := w.s.t.networks.Get(w.snap, networkID)
+// Interface returns the address of a port's interface and its MTU; nothing if there is no
+// such port.
+func (w *Recorded) Interface(portID string) (mac string, mtu int) {
+	p, err := w.s.t.ports.Get(w.snap, portID)
 	if err != nil {
-		return 0
+		return "", 0
 	}
-	return n.MTU
+	n, _ := w.s.t.networks.Get(w.snap, p.NetworkID) // a port's network is there
+	return p.MAC, n.MTU
 }
 
 // Router returns a router of a host.
