@@ -25,6 +25,10 @@ const (
 // fault.Unavailable.
 const driverAttempts = 5
 
+// forwardAttempts is for steps after which there is no way back, because the guest has
+// let go of a device already: with the longest backoff it is a quarter of an hour.
+const forwardAttempts = 40
+
 // defineSagas registers all sagas of the service.
 func (s *Service) defineSagas() {
 	all := append(s.powerSagas(),

@@ -161,7 +161,7 @@ func (s *Service) detachInterfaceSaga() saga.Definition {
 		Name: sagaDetachInterface,
 		Steps: []saga.Step{
 			{Name: "compute_detach_interface", Do: s.interfaceDetach, Attempts: driverAttempts},
-			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: driverAttempts},
+			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: forwardAttempts},
 		},
 		Finished: s.finished(dropNIC),
 		Failed:   s.failed(nil),

@@ -12,9 +12,6 @@ import (
 
 const sagaPortTaken = "compute.port_taken"
 
-// portTakenAttempts are more than for what a user waits for: nobody would ask again.
-const portTakenAttempts = 50
-
 // PortTaken follows the deletion of a port that a server has, in the transaction that
 // deletes it: the guest loses its interface, as Neutron has Nova do it with the event
 // network-vif-deleted. It waits for what is under way with the server. Conflict if the
@@ -39,7 +36,7 @@ func (s *Service) portTakenSaga() saga.Definition {
 	return saga.Definition{
 		Name: sagaPortTaken,
 		Steps: []saga.Step{
-			{Name: "compute_detach_interface", Do: s.dropInterface, Attempts: portTakenAttempts},
+			{Name: "compute_detach_interface", Do: s.dropInterface, Attempts: forwardAttempts},
 		},
 		Finished: s.ifThere(s.finished(dropNIC)),
 		Failed: func(tx *state.Tx, r *saga.Run, cause error) error {
