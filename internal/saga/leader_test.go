@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/welkin-cloud/cloud/internal/saga"
+	"github.com/welkin-cloud/cloud/internal/state"
 )
 
 func TestOneControllerLeads(t *testing.T) {
@@ -92,4 +93,44 @@ func TestNoStepBeginsWithoutALease(t *testing.T) {
 		require.Equal(t, []string{"a", "b", "finished"}, r.thing("x").Marks)
 		r.close()
 	})
+}
+
+// What a run of a controller leaves unfinished is cleaned up by whoever notes its end,
+// in the same transaction: the next run of its name, or another controller.
+func TestCleansUpBehindAController(t *testing.T) {
+	for name, next := range map[string]string{"its next run": "c1", "another controller": "c2"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newControllers(t)
+				first, cut := c.boot("c1", nil)
+				session := first.Session()
+				require.True(t, first.AtWork(first.db.Snapshot(), session))
+				cut.Store(true) // it is dead, but for its lease
+
+				engine, err := c.store.Open()
+				require.NoError(t, err)
+				second := newRig(t, engine, saga.Config{Controller: next})
+				second.Define(second.ends(saga.Definition{Name: "test.clean", Steps: []saga.Step{second.step("cleaned")}}))
+				var gone []saga.Gone
+				second.WhenGone(func(tx *state.Tx, g saga.Gone) error {
+					gone = []saga.Gone{g} // it may run several times
+					_, err := second.Start(tx, saga.Start{Name: "test.clean", Resource: "thing/x"})
+					return err
+				})
+				begin := time.Now()
+				second.open()
+				if next == "c2" {
+					time.Sleep(time.Minute)
+				}
+				synctest.Wait()
+				require.Equal(t, []saga.Gone{{Session: session, Own: next == "c1"}}, gone)
+				require.Equal(t, []string{"cleaned", "finished"}, second.thing("x").Marks)
+				if next == "c1" {
+					require.Zero(t, time.Since(begin))
+				}
+				require.False(t, second.AtWork(second.db.Snapshot(), session))
+				first.close()
+			})
+		})
+	}
 }

@@ -100,18 +100,15 @@ func (e *Engine) takeLease(ctx context.Context) error {
 
 // signLease stores a sign of life, if the transaction may.
 func (e *Engine) signLease(ctx context.Context, may func(tx *state.Tx) (bool, error)) error {
-	var until time.Time
-	err := e.db.Update(ctx, func(tx *state.Tx) error {
+	return e.db.Update(ctx, func(tx *state.Tx) error {
+		var until time.Time                          // none
+		tx.AfterCommit(func() { e.setLease(until) }) // before sagas that the transaction starts
 		if ok, err := may(tx); !ok || err != nil {
 			return err
 		}
 		until = e.clock.Now().Add(e.cfg.Lease)
 		return e.controllers.Put(tx, controller{e.cfg.Controller, e.session, until, !e.ledByOther(tx)})
 	})
-	if err == nil {
-		e.setLease(until)
-	}
-	return err
 }
 
 // setLease notes until when others leave this controller's sagas alone. It begins no

@@ -25,15 +25,15 @@ func (e *Engine) fly(f *flight) {
 			return
 		}
 		if !e.holdsLease() {
-			err = errFenced
-			break
+			e.drop(f) // the next good heartbeat finds it
+			return
 		}
 		s, err = e.advance(f, s)
 	}
 	switch {
 	case errors.Is(err, errFenced):
 		e.setLease(time.Time{})
-		e.drop(f) // the next good heartbeat finds it
+		e.drop(f) // likewise, if this controller comes back
 	case errors.Is(err, errParked), errors.Is(err, errClosing):
 		return
 	case err == nil, errors.Is(err, errLost), errors.Is(err, fault.NotFound):
