@@ -31,6 +31,23 @@
 // of them at once, first come first served. A saga that waits for a limit or for
 // its next attempt takes up no worker. A saga of n steps costs n+1 commits, the
 // one that starts it included.
+//
+// # Several controllers
+//
+// Each controller that works on a state keeps a lease in it. A saga belongs to the
+// controller that started it, and is taken by another one when that lease is over.
+// A controller begins no step without a good lease of its own, and what it does counts
+// only while the lease is there, is of this very run, and the saga is still its own:
+// otherwise its commit is refused, and with it all that the step would have recorded.
+//
+// What cannot be refused is the call of a driver that was under way when the lease
+// ended. It may arrive while the next controller does the same step, or after that:
+// so steps must be idempotent, also against themselves, and the services look for what
+// such a call left behind (see [Engine.WhenGone], and cloud.Check).
+//
+// Leases are compared with each controller's own clock: clocks that differ by more than
+// a part of Config.Lease may let two controllers do one step at a time. Even then only
+// one of them can record it.
 package saga
 
 import (

@@ -23,6 +23,19 @@
 // awaited; Update answers only when all that it read and wrote is durable. If the
 // engine fails, every commit not yet durable fails with it and the state falls
 // back to the newest durable one.
+//
+// # Several controllers
+//
+// Over an engine that is a [Follower], the DBs of several controllers are one state.
+// Transactions are linearizable over all of them: what a transaction has read is
+// compared with the newest stored state when it commits, and an error or a mere read
+// is believed only when nothing of what it read has changed. A snapshot is what its
+// own DB knows: it never goes back and has all that this DB has acknowledged, and
+// follows the others a moment later; after [DB.Sync] it is current.
+//
+// When the answer of the engine is lost, Update fails with fault.Unavailable although
+// the commit may be stored. The DB then reads what is stored before it goes on, so a
+// snapshot taken after the error tells, if the engine answers again.
 package state
 
 import (
