@@ -19,8 +19,10 @@ type town struct {
 	opts servers.CreateOpts
 }
 
-func newTown(t *testing.T, drivers string) *town {
-	w := &town{server: startServer(t, drivers)}
+func newTown(t *testing.T, drivers string) *town { return townOf(startServer(t, drivers)) }
+
+func townOf(s *server) *town {
+	w := &town{server: s}
 	networkID, _ := w.newNetwork()
 	w.opts = servers.CreateOpts{
 		Name: "server", ImageRef: w.upload("empty", "raw", bytes.NewReader(make([]byte, 1<<20))),

@@ -169,7 +169,7 @@ func (c *customer) bootServer() {
 
 func (c *customer) deleteServer() {
 	e := c.one(aServer, nil)
-	if e == nil || c.rng.IntN(2) == 0 {
+	if e == nil || c.rng.IntN(2) == 0 || c.real && c.rng.IntN(rare) > 0 { // real guests shall get to boot
 		return
 	}
 	// Its attachments go with it, and an image that is being made of it.
@@ -192,6 +192,9 @@ func status(s string) func(e *entry) bool {
 }
 
 func (c *customer) changePower() {
+	if c.real && c.rng.IntN(rare) > 0 {
+		return
+	}
 	if e := c.one(aServer, status("SHUTOFF")); e != nil {
 		c.change("start", e, "ACTIVE", func() error { return servers.Start(c.ctx, c.compute, e.id).ExtractErr() })
 		return
@@ -210,6 +213,9 @@ func (c *customer) changePower() {
 
 // resize gives a server the other flavor, and confirms or reverts it afterwards.
 func (c *customer) resize() {
+	if c.real && c.rng.IntN(rare) > 0 {
+		return
+	}
 	if e := c.one(aServer, status("VERIFY_RESIZE")); e != nil {
 		what, f := "confirm", servers.ConfirmResize
 		if c.rng.IntN(2) == 0 {

@@ -44,6 +44,8 @@ type entry struct {
 	server, volume *entry
 	// touched says that a client did something with it since the world was last quiet.
 	touched bool
+	// dead says that the server's guest was killed once: the server may be found off.
+	dead bool
 	// last are the last requests for it, for those who look for a bug.
 	last string
 }

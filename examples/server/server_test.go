@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 type server struct {
 	t       *testing.T
 	o       options
+	env     []string // more of the process's environment
 	cmd     *exec.Cmd
 	compute *gophercloud.ServiceClient
 	network *gophercloud.ServiceClient
@@ -81,9 +82,7 @@ func freeAddress(t *testing.T) string {
 // start starts the process and waits until every API answers.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(os.Args[0], "-listen", s.o.listen, "-state", s.o.state, "-drivers", s.o.drivers,
-		"-stop-grace", s.o.stopGrace.String(), "-log-level", "warn")
-	s.cmd.Env = append(os.Environ(), asServer+"=1")
+	s.cmd = s.command()
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
 	defer log.Close()
@@ -100,6 +99,14 @@ func (s *server) start() {
 	u, err := url.Parse(base)
 	require.NoError(s.t, err)
 	s.o.listen = u.Host // the next start has the same address, for the same clients
+}
+
+// command is that of the process.
+func (s *server) command() *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-listen", s.o.listen, "-state", s.o.state, "-drivers", s.o.drivers,
+		"-stop-grace", s.o.stopGrace.String(), "-log-level", "warn")
+	cmd.Env = append(append(os.Environ(), asServer+"=1"), s.env...)
+	return cmd
 }
 
 func (s *server) logFile() string { return filepath.Join(filepath.Dir(s.o.state), "log") }

@@ -140,7 +140,11 @@ func (k *soak) checked() (wrong []string) {
 // forgive lets the server of a guest that was killed be off.
 func (k *soak) forgive(r *record, victim string) {
 	for _, s := range r.servers {
-		if e := k.ledger.things[s.Name]; e != nil && s.ID == victim && s.Status == "SHUTOFF" {
+		e := k.ledger.things[s.Name]
+		if e == nil {
+			continue
+		}
+		if e.dead = e.dead || s.ID == victim; e.dead && s.Status == "SHUTOFF" {
 			e.may = []string{"SHUTOFF"}
 		}
 	}

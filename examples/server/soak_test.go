@@ -58,6 +58,7 @@ func newSoak(t *testing.T, drivers string) *soak {
 	k.o.stopGrace = 2 * time.Second
 	k.start()
 	k.login()
+	k.volume.Microversion = "3.47" // the first that makes volumes of backups
 	content := make([]byte, 1<<20)
 	format := "raw"
 	if k.real {

@@ -24,6 +24,9 @@ func (a *api) upload(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 		return nil, fault.New(fault.Invalid, "The content type must be application/octet-stream.").WithCode("UnsupportedMediaType")
 	}
 	_, err := a.svc.UploadImage(ctx, r.Path("image_id"), r.Raw())
+	if fault.Of(err) == fault.Exhausted { // Glance's status for it
+		err = fault.New(fault.TooLarge, "Image storage media is full: %s", fault.Public(err)).Because(err)
+	}
 	return httpapi.Empty(), err
 }
 
