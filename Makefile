@@ -51,6 +51,17 @@ race: ## the race detector over the parts in memory
 test-real: ## the tests of real drivers and of the reference server (as root)
 	$(call timed,tests with real drivers,go test -vet=off -p 1 -timeout 15m $(REAL))
 
+# Of so many kills, three in ten are with real guests. A failed soak prints its seed:
+# SEED=n has the same customers do the same, though the moments are the machine's.
+KILLS ?= 200
+MEMORY_KILLS = $(shell echo $$(($(KILLS) * 7 / 10)))
+soak = go test -vet=off -count 1 -v -timeout 60m -run '$(1)$$' ./examples/server -kills $(2) $(if $(SEED),-seed $(SEED))
+
+.PHONY: crash
+crash: deps ## kill the reference server KILLS (200) times at any moment, libvirtd and QEMU too (as root)
+	$(call timed,kills with simulated guests,$(call soak,TestKilledAtAnyMoment,$(MEMORY_KILLS)))
+	$(call timed,kills with real guests,$(call soak,TestKilledAtAnyMomentWithGuests,$$(($(KILLS) - $(MEMORY_KILLS)))))
+
 .PHONY: lint
 lint: $(STATICCHECK) ## vet, staticcheck, scripts; internal/repotest has more rules
 	$(call timed,vet,go vet ./...)
