@@ -19,6 +19,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -461,4 +462,62 @@ func TestQuotasHoldOverControllers(t *testing.T) {
 	}
 	w.clean(all...)
 	require.Equal(t, 4, w.guests())
+}
+
+// Clients of different controllers want the same thing at once: one of them gets it.
+func TestRacesOverControllers(t *testing.T) {
+	w := newWorld(t)
+	all := w.bootAll("a", "b", "c")
+	w.populate(all[0])
+	by := func(i int) *controller { return all[i%len(all)] }
+	sync := func() {
+		for _, c := range all {
+			require.NoError(t, c.Sync(t.Context()))
+		}
+	}
+	sync()
+	subnets, err := all[0].Networks.ListSubnets(t.Context())
+	require.NoError(t, err)
+	t.Run("fixed IP", func(t *testing.T) {
+		winners(t, 1, race(racers, func(i int) error {
+			_, err := by(i).Networks.CreatePort(t.Context(), w.project, network.CreatePortOptions{
+				NetworkID: w.network,
+				FixedIPs:  []network.FixedIP{{SubnetID: subnets[0].ID, Address: netip.MustParseAddr("10.0.0.77")}},
+			})
+			return err
+		}), cloud.Conflict)
+	})
+	t.Run("name of a project", func(t *testing.T) {
+		winners(t, 1, race(racers, func(i int) error {
+			_, err := by(i).Identity.CreateProject(t.Context(), identity.CreateProjectOptions{Name: "one"})
+			return err
+		}), cloud.AlreadyExists, cloud.Conflict)
+	})
+	t.Run("volume", func(t *testing.T) {
+		v, err := all[0].Volumes.CreateVolume(t.Context(), w.project, volume.CreateOptions{SizeGiB: 1})
+		require.NoError(t, err)
+		_, err = all[0].Volumes.WaitVolume(t.Context(), v.ID)
+		require.NoError(t, err)
+		var servers []string
+		for i := range 3 {
+			s, err := w.create(by(i), fmt.Sprint(i))
+			require.NoError(t, err)
+			_, err = by(i).Compute.WaitServer(t.Context(), s.ID)
+			require.NoError(t, err)
+			servers = append(servers, s.ID)
+		}
+		sync()
+		winners(t, 1, race(3, func(i int) error {
+			_, err := by(i).Compute.AttachVolume(t.Context(), servers[i], compute.AttachVolumeOptions{VolumeID: v.ID})
+			return err
+		}), cloud.Conflict, cloud.Invalid)
+		sync()
+		w.clean(all...)
+		for _, id := range servers {
+			some(t, race(racers, func(i int) error { return by(i).Compute.DeleteServer(t.Context(), id) }), cloud.NotFound, cloud.Conflict)
+		}
+		sync()
+		w.clean(all...)
+		require.Zero(t, w.guests())
+	})
 }
