@@ -2,7 +2,10 @@ package cloud_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -85,4 +88,26 @@ func TestADamagedFileIsRefused(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+// FuzzLoad gives Load documents of any kind in a file that is whole: it must refuse them
+// or start a cloud that can be closed.
+func FuzzLoad(f *testing.F) {
+	r, _ := lived(f)
+	lines := strings.SplitAfter(string(saved(f, r.Cloud)), "\n")
+	for i := 1; i < len(lines)-2; i += 3 {
+		f.Add(strings.Join(lines[i:min(i+3, len(lines)-2)], ""))
+	}
+	f.Add(strings.Join(lines[1:len(lines)-2], ""))
+	f.Fuzz(func(t *testing.T, body string) {
+		sum := sha256.Sum256([]byte(lines[0] + body))
+		file := lines[0] + body + fmt.Sprintf(`{"rows":%d,"sha256":"%s"}`+"\n", strings.Count(body, "\n"), hex.EncodeToString(sum[:]))
+		c, err := cloud.Load(t.Context(), strings.NewReader(file), nil)
+		if err != nil {
+			return
+		}
+		_ = c.Networks.RouterHost()
+		_ = cloud.Diff(r.Moment(), c.Moment())
+		require.NoError(t, c.Close())
+	})
 }
