@@ -161,7 +161,7 @@ func (s *Service) detachInterfaceSaga() saga.Definition {
 		Name: sagaDetachInterface,
 		Steps: []saga.Step{
 			{Name: "compute_detach_interface", Do: s.interfaceDetach, Attempts: driverAttempts},
-			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: forwardAttempts},
+			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: forwardAttempts, Insist: true},
 		},
 		Finished: s.finished(dropNIC),
 		Failed:   s.failed(nil),

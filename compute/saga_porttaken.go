@@ -36,7 +36,7 @@ func (s *Service) portTakenSaga() saga.Definition {
 	return saga.Definition{
 		Name: sagaPortTaken,
 		Steps: []saga.Step{
-			{Name: "compute_detach_interface", Do: s.dropInterface, Attempts: forwardAttempts},
+			{Name: "compute_detach_interface", Do: s.dropInterface, Attempts: forwardAttempts, Insist: true},
 		},
 		Finished: s.ifThere(s.finished(dropNIC)),
 		Failed: func(tx *state.Tx, r *saga.Run, cause error) error {

@@ -257,7 +257,7 @@ func (s *Service) detachVolumeSaga() saga.Definition {
 		Name: sagaDetachVolume,
 		Steps: []saga.Step{
 			{Name: "compute_detach_volume", Do: s.volumeDetach, Undo: s.volumeRoll, Attempts: driverAttempts},
-			{Name: "compute_release_volume", Do: s.volumeLetGo, Attempts: forwardAttempts},
+			{Name: "compute_release_volume", Do: s.volumeLetGo, Attempts: forwardAttempts, Insist: true},
 		},
 		Finished: s.finished(func(r *saga.Run, server *Server) {
 			var p volumeParams

@@ -74,10 +74,17 @@ func (e *Engine) forward(f *flight, d *Definition, s Saga) (Saga, error) {
 		return e.sagas.Get(e.db.Snapshot(), s.ID) // it has the Cancel, or a new owner
 	}
 	err := e.call(ctx, r, step.Do)
+	stopped := ctx.Err() != nil
 	e.endStep(f)
 	e.release(f)
 	if err != nil && e.life.Err() != nil {
 		return s, errClosing // not the step's fault: it runs again
+	}
+	if err != nil && stopped {
+		now, gone := e.sagas.Get(e.db.Snapshot(), s.ID)
+		if gone != nil || !now.Cancelled {
+			return now, gone // another controller took it; if it is this one's again, it runs again
+		}
 	}
 	if err == nil {
 		var broken *stepError

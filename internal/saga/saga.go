@@ -73,6 +73,9 @@ type Step struct {
 	// fault.RateLimited and fault.DeadlineReached are tried again; others unwind
 	// at once. Undo is tried Config.UndoAttempts times whatever the error.
 	Attempts int
+	// Insist has Do tried again whatever the error, as an undo is: for steps behind
+	// which there is no way back.
+	Insist bool
 	// Limit names a resource of which only so many steps may be done at once,
 	// such as "build:host-1"; nil or "" means no limit beyond the engine's. The
 	// number is set with Config.Limits by the part before the colon. Undo is not

@@ -134,7 +134,7 @@ func (e *Engine) succeed(d *Definition) transition {
 func (e *Engine) stepFailed(d *Definition, step Step, cause error) transition {
 	return func(tx *state.Tx, s *Saga, r *Run) error {
 		attempts := s.newest(step.Name).Attempts + 1
-		again := retryable(cause) && attempts < step.Attempts && !s.Cancelled
+		again := (retryable(cause) || step.Insist) && attempts < step.Attempts && !s.Cancelled
 		to := failed
 		if again {
 			to = started
