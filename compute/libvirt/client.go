@@ -53,6 +53,15 @@ func (c *linkConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write notes the first error too: it may come before the reader's.
+func (c *linkConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.once.Do(func() { close(c.broken) })
+	}
+	return n, err
+}
+
 // Dial hands the connection to the RPC library.
 func (c *linkConn) Dial() (net.Conn, error) { return c, nil }
 
