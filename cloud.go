@@ -262,7 +262,7 @@ func (c *Cloud) startServices(ctx context.Context) error {
 		close func() error
 	}{
 		{c.Identity.Start, c.Identity.Close},
-		{c.Images.Start, nil},
+		{c.Images.Start, c.Images.Close},
 		{c.Volumes.Start, nil},
 		{c.Networks.Start, c.Networks.Close},
 		{c.Compute.Start, c.Compute.Close},

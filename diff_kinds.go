@@ -29,7 +29,7 @@ var kinds = map[string]kind{
 	"identity.policies":                {noun: "policy"},
 	"quota.sets":                       {noun: "quota set"},
 
-	"image.images":  {noun: "image", noise: []string{"upload"}},
+	"image.images":  {noun: "image", noise: []string{"upload", "session", "failed_uploads"}},
 	"image.members": {noun: "image member"},
 
 	"network.address_scopes":       {noun: "address scope"},

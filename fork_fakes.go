@@ -75,7 +75,7 @@ func newFakes(clk Clock, p *parts, w world) *Fakes {
 	f := &Fakes{clock: clk, Volumes: make(map[string]*memvolume.Backend, len(w.backends))}
 	f.hypervisors, f.mechanisms = w.hypervisors.Fork(f.newHypervisor), w.mechanisms.Fork(f.newMechanism)
 	f.Images = memstore.New(memstore.Config{Clock: clk, Base: memstore.Base{
-		Content: f.imageContent, IDs: func() []string { return f.images.Images() },
+		Content: f.imageContent, IDs: func() []string { return f.images.Contents() },
 	}})
 	if p.volumes.Backups = nil; w.backups {
 		f.Backups = memstore.New(memstore.Config{Clock: clk, Base: memstore.Base{
@@ -170,8 +170,8 @@ func (f *Fakes) newBackend(name string) *memvolume.Backend {
 }
 
 // imageContent is zeros, behind a header where the format needs one.
-func (f *Fakes) imageContent(id string) (size int64, head []byte, ok bool) {
-	img, ok := f.images.Image(id)
+func (f *Fakes) imageContent(name string) (size int64, head []byte, ok bool) {
+	img, ok := f.images.Content(name)
 	if img.DiskFormat == "qcow2" {
 		head = qcow2Header(img.VirtualSize)
 	}

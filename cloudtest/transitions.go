@@ -244,7 +244,7 @@ func (t *transitions) pending(ctx context.Context, which Transition, id string) 
 	live := t.cloud.live.Load()
 	switch {
 	case which == ImageUpload:
-		return []string{id}
+		return uuids.FindAllString(id, 1) // a number follows if an upload has failed before
 	case live == nil:
 		return nil
 	case which == PortActivate:

@@ -32,15 +32,12 @@ func (s *Service) Checks() []check.Check {
 	}
 }
 
-// whole reports whether an image has content.
-func (i *Image) whole() bool { return i.Status == Active || i.Status == Deactivated }
-
 func (s *Service) checkContent(ctx context.Context, l *check.Look) error {
 	for img := range s.images.All(l.State()) {
 		if !img.whole() {
 			continue
 		}
-		c, err := s.cfg.Store.Open(ctx, img.ID)
+		c, err := s.cfg.Store.Open(ctx, img.content())
 		switch {
 		case fault.Of(err) == fault.NotFound:
 			l.Found("image/"+img.ID, "is recorded, but its content is not in the store.",
@@ -68,7 +65,7 @@ func (s *Service) checkOrphans(ctx context.Context, l *check.Look) error {
 		return nil
 	}
 	for _, id := range stored {
-		if s.owned(l.State(), id) || l.Busy("image", id) || s.uploads.has(id) {
+		if s.owned(l.State(), id) || l.Busy("image", id) {
 			continue
 		}
 		l.FoundMendable("image-content/"+id, "is in the store, but no image has it.",
@@ -77,15 +74,19 @@ func (s *Service) checkOrphans(ctx context.Context, l *check.Look) error {
 	return nil
 }
 
-// owned reports whether an image has content in the store, or is getting it.
-func (s *Service) owned(r state.Reader, id string) bool {
-	img, err := s.images.Get(r, id)
-	return err == nil && img.Status != Queued && img.Status != Killed
+// owned reports whether an image has a content in the store, or is getting it.
+func (s *Service) owned(r state.Reader, content string) bool {
+	for img := range s.images.Where(r, s.byContent, content) {
+		if img.whole() || img.Status == Saving {
+			return true
+		}
+	}
+	return false
 }
 
 // dropOrphan deletes content from the store unless an image has got it meanwhile.
 func (s *Service) dropOrphan(ctx context.Context, id string) error {
-	if s.owned(s.core.DB.Snapshot(), id) || s.uploads.has(id) {
+	if s.owned(s.core.DB.Snapshot(), id) {
 		return nil
 	}
 	return s.cfg.Store.Delete(ctx, id)
@@ -96,12 +97,12 @@ func (s *Service) checkUploads(_ context.Context, l *check.Look) error {
 		return nil // the upload may be one of theirs
 	}
 	for img := range s.images.Where(l.State(), s.byState, string(Saving)) {
-		if s.uploads.has(img.ID) || l.Busy("image", img.ID) {
+		if s.uploads.has(img.ID) {
 			continue
 		}
 		l.FoundMendable("image/"+img.ID, "is being saved, but no upload is under way.",
 			"Restart the cloud, which makes it queued again.",
-			func(ctx context.Context) error { return s.abandon(ctx, img.ID, img.Upload) })
+			func(ctx context.Context) error { return s.abandon(ctx, img) })
 	}
 	return nil
 }
@@ -125,7 +126,8 @@ func (s *Service) checkMembers(_ context.Context, l *check.Look) error {
 	return nil
 }
 
-// uploads are the images whose content this process receives at the moment.
+// uploads are the images whose content this process receives at the moment, or could not
+// receive, and has not made queued again.
 type uploads struct {
 	mu  sync.Mutex
 	ids map[string]int

@@ -7,8 +7,11 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"io"
+	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,6 +99,7 @@ func TestUploadsThatFailLeaveAQueuedImage(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, image.Queued, img.Status)
 			require.Zero(t, img.Size)
+			require.NoError(t, w.core.Sagas.Idle(t.Context()))
 			require.Empty(t, w.stored())
 			_, err = w.UploadImage(t.Context(), img.ID, bytes.NewReader([]byte("fine")))
 			require.NoError(t, err)
@@ -157,6 +161,49 @@ func TestStartMendsWhatACrashLeft(t *testing.T) {
 	require.Empty(t, w.stored())
 	close(stop)
 	<-done
+}
+
+// TestAnUploadThatWasGivenUpHarmsNoOther has the store delete what an upload left only
+// when the next upload is through, as a controller that stood still does.
+func TestAnUploadThatWasGivenUpHarmsNoOther(t *testing.T) {
+	synctest.Test(t, uploadBesideOneGivenUp)
+}
+
+func uploadBesideOneGivenUp(t *testing.T) {
+	w := newWorld(t)
+	img := w.raw("x")
+	stored, first, deletion := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	w.store.SetFault(func(_ context.Context, op, _ string) error {
+		switch op {
+		case "Put/after":
+			close(stored)
+			<-first
+		case "Delete":
+			<-deletion
+		}
+		return nil
+	})
+	var work sync.WaitGroup
+	var late error
+	work.Go(func() { _, late = w.UploadImage(context.Background(), img.ID, strings.NewReader("first")) })
+	<-stored
+	work.Go(func() { _ = w.Start(context.Background()) })
+	synctest.Wait()
+	w.store.SetFault(nil)
+	second, err := w.UploadImage(t.Context(), img.ID, strings.NewReader("second"))
+	require.NoError(t, err)
+	close(first)
+	close(deletion)
+	work.Wait()
+	require.Error(t, late)
+	require.NoError(t, w.core.Sagas.Idle(t.Context()))
+	require.Len(t, w.stored(), 1)
+	c, err := w.OpenImage(t.Context(), second.ID)
+	require.NoError(t, err)
+	defer c.Close()
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Equal(t, "second", string(got))
 }
 
 func TestDeleteRemovesTheContent(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
-	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -176,11 +175,7 @@ func (s *Service) remove(ctx context.Context, tx *state.Tx, img Image) error {
 		return err
 	}
 	s.emit(ctx, tx, "delete", img)
-	_, err := s.core.Sagas.Start(tx, saga.Start{
-		Name: purgeSaga, Resource: "image/" + img.ID, ProjectID: img.ProjectID,
-		Params: purgeParams{img.ID},
-	})
-	return err
+	return s.purgeLater(tx, img)
 }
 
 // Deactivate forbids everybody but admins to read the content of an active image;

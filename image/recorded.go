@@ -17,16 +17,26 @@ func (s *Service) Recorded() *Recorded { return &Recorded{s, s.core.DB.Snapshot(
 // Image returns an image whose content is in the store.
 func (w *Recorded) Image(id string) (Image, bool) {
 	img, err := w.s.images.Get(w.snap, id)
-	return img, err == nil && (img.Status == Active || img.Status == Deactivated)
+	return img, err == nil && img.whole()
 }
 
-// Images returns the ids of the images whose content is in the store.
-func (w *Recorded) Images() []string {
-	var ids []string
-	for _, status := range []Status{Active, Deactivated} {
-		for img := range w.s.images.Where(w.snap, w.s.byState, string(status)) {
-			ids = append(ids, img.ID)
+// Content returns the image whose content is in the store under a name.
+func (w *Recorded) Content(name string) (Image, bool) {
+	for img := range w.s.images.Where(w.snap, w.s.byContent, name) {
+		if img.whole() {
+			return img, true
 		}
 	}
-	return ids
+	return Image{}, false
+}
+
+// Contents returns the names of what is in the store.
+func (w *Recorded) Contents() []string {
+	var names []string
+	for _, status := range []Status{Active, Deactivated} {
+		for img := range w.s.images.Where(w.snap, w.s.byState, string(status)) {
+			names = append(names, img.content())
+		}
+	}
+	return names
 }

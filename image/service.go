@@ -10,11 +10,17 @@
 // inspected before the image becomes active: an image whose head says that it needs
 // another file of the host, or that is not what it is declared to be, is refused and
 // stays queued. A crash during an upload leaves a queued image.
+//
+// The store keeps a content under the id of its image, with a number behind it if uploads
+// have failed before. So no two uploads ever have one name, and whatever is still under way
+// for an upload that was given up - a controller that stood still, an answer that got
+// lost - does no harm to the next one.
 package image
 
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/caller"
@@ -42,10 +48,17 @@ type Service struct {
 	byOwner *state.Index[Image]
 	byName  *state.Index[Image]
 	byState *state.Index[Image]
-	members *state.Collection[Member]
-	byProj  *state.Index[Member]
-	byImage *state.Index[Member]
+	// byContent finds images by what the store calls their content.
+	byContent *state.Index[Image]
+	members   *state.Collection[Member]
+	byProj    *state.Index[Member]
+	byImage   *state.Index[Member]
+
 	uploads uploads
+	life    context.Context // ends at Close; nil before Start
+	end     context.CancelFunc
+	mu      sync.Mutex     // no work begins when life has ended
+	work    sync.WaitGroup // what the service does by itself
 }
 
 // New returns a service over c, whose state is not open yet.
@@ -63,10 +76,11 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 	s.byOwner = state.NewIndex("owner", func(i *Image) []string { return []string{state.Key(i.ProjectID)} })
 	s.byName = state.NewIndex("name", func(i *Image) []string { return []string{state.Key(i.Name)} })
 	s.byState = state.NewIndex("status", func(i *Image) []string { return []string{state.Key(string(i.Status))} })
+	s.byContent = state.NewIndex("content", func(i *Image) []string { return []string{state.Key(i.content())} })
 	s.images = state.Define(c.DB, state.Spec[Image]{
 		Name: "image.images", Noun: "image",
 		Key:     func(i *Image) string { return i.ID },
-		Indexes: []*state.Index[Image]{s.byOwner, s.byName, s.byState},
+		Indexes: []*state.Index[Image]{s.byOwner, s.byName, s.byState, s.byContent},
 	})
 	s.byProj = state.NewIndex("project", func(m *Member) []string { return []string{state.Key(m.ProjectID)} })
 	s.byImage = state.NewIndex("image", func(m *Member) []string { return []string{state.Key(m.ImageID)} })
@@ -79,10 +93,6 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		Name:  purgeSaga,
 		Steps: []saga.Step{{Name: "delete content", Do: s.purge, Attempts: 100}},
 	})
-	c.Sagas.Define(saga.Definition{
-		Name:  abandonSaga,
-		Steps: []saga.Step{{Name: "abandon upload", Do: s.abandonStep, Attempts: 100}},
-	})
 	c.Sagas.WhenGone(s.controllerGone)
 	return s, nil
 }
@@ -90,12 +100,15 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 // Start makes queued again what an upload of an earlier process left unfinished, and
 // removes content that no image owns, unless another controller leads.
 func (s *Service) Start(ctx context.Context) error {
+	if s.life == nil {
+		s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	}
 	r := s.core.DB.Snapshot()
 	for img := range s.images.Where(r, s.byState, string(Saving)) {
 		if img.Session != s.core.Sagas.Session() && s.core.Sagas.AtWork(r, img.Session) {
 			continue // another controller receives it
 		}
-		if err := s.abandon(ctx, img.ID, img.Upload); err != nil {
+		if err := s.abandon(ctx, img); err != nil {
 			return fault.Wrap("image.Start", err)
 		}
 	}
@@ -111,7 +124,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	r = s.core.DB.Snapshot() // newer than the list: it has whatever got content
 	for _, id := range stored {
-		if img, err := s.images.Get(r, id); err == nil && img.Status != Queued {
+		if s.owned(r, id) {
 			continue
 		}
 		s.core.Log.WarnContext(ctx, "image: removing content that no image owns", "image", id)
@@ -119,6 +132,18 @@ func (s *Service) Start(ctx context.Context) error {
 			return fault.Wrap("image.Start", err)
 		}
 	}
+	return nil
+}
+
+// Close ends what the service does by itself. Close it after the sagas.
+func (s *Service) Close() error {
+	if s.life == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.end()
+	s.mu.Unlock()
+	s.work.Wait()
 	return nil
 }
 
@@ -153,11 +178,20 @@ func (s *Service) change(ctx context.Context, id, event string, f func(tx *state
 	return out, err
 }
 
-// purgeSaga removes the content of a deleted image.
+// purgeSaga removes a content that no image has any more.
 const purgeSaga = "image.purge"
 
 type purgeParams struct {
-	ID string `json:"id"`
+	ID string `json:"id"` // what the store calls the content
+}
+
+// purgeLater has the content of an image removed.
+func (s *Service) purgeLater(tx *state.Tx, img Image) error {
+	_, err := s.core.Sagas.Start(tx, saga.Start{
+		Name: purgeSaga, Resource: "image/" + img.content(), ProjectID: img.ProjectID,
+		Params: purgeParams{img.content()},
+	})
+	return err
 }
 
 func (s *Service) purge(ctx context.Context, r *saga.Run) error {

@@ -1,6 +1,9 @@
 package image
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Status of an image.
 type Status string
@@ -51,7 +54,21 @@ type Image struct {
 	Upload string `json:"upload,omitempty"`
 	// Session is the run of the controller that receives the upload.
 	Session string `json:"session,omitempty"`
+	// FailedUploads is how many uploads have failed. Each had a content of its own name
+	// in the store: what may still happen to it does no harm to that of the next upload.
+	FailedUploads int `json:"failed_uploads,omitempty"`
 }
+
+// content names what the store has, or is going to have, of the image.
+func (i *Image) content() string {
+	if i.FailedUploads == 0 {
+		return i.ID
+	}
+	return i.ID + "-" + strconv.Itoa(i.FailedUploads)
+}
+
+// whole reports whether an image has content.
+func (i *Image) whole() bool { return i.Status == Active || i.Status == Deactivated }
 
 // CreateOptions of Service.CreateImage. Zero fields take Glance's defaults.
 type CreateOptions struct {

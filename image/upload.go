@@ -13,7 +13,6 @@ import (
 	"github.com/welkin-cloud/cloud/internal/blockio"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/inspect"
-	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -25,9 +24,10 @@ import (
 // not declared or the content is not what they say; TooLarge; Exhausted.
 func (s *Service) UploadImage(ctx context.Context, id string, content io.Reader) (Image, error) {
 	const op = "image.UploadImage"
+	var img Image
+	end := s.uploads.begin(id)
 	upload := s.core.IDs.UUID()
-	defer s.uploads.begin(id)()
-	img, err := s.change(ctx, id, "prepare", func(_ *state.Tx, i *Image) error {
+	_, err := s.change(ctx, id, "prepare", func(_ *state.Tx, i *Image) error {
 		if i.Status != Queued {
 			return fault.New(fault.Conflict, "Image %s is in status %s: it takes no data now.", id, i.Status)
 		}
@@ -35,34 +35,29 @@ func (s *Service) UploadImage(ctx context.Context, id string, content io.Reader)
 			return fault.New(fault.Invalid, "Properties disk_format and container_format must be set prior to saving data.")
 		}
 		i.Status, i.Upload, i.Session = Saving, upload, s.core.Sagas.Session()
+		img = *i
 		return nil
 	})
-	if err != nil {
-		return Image{}, fault.Wrap(op, err)
-	}
-	got, err := s.receive(ctx, img, content)
 	done := img
 	if err == nil {
-		done, err = s.activate(ctx, id, upload, got)
+		done, err = s.fill(ctx, img, content)
 	}
-	if err != nil {
-		// The caller may be gone, but the image must be queued again.
-		s.giveUp(context.WithoutCancel(ctx), img)
-		return Image{}, fault.Wrap(op, err)
+	if err == nil || img.Upload == "" {
+		end()
+		return done, fault.Wrap(op, err)
 	}
-	return done, nil
+	// The caller may be gone, but the image must be queued again.
+	s.giveUp(context.WithoutCancel(ctx), img, end)
+	return Image{}, fault.Wrap(op, err)
 }
 
-// giveUp undoes an upload: at once, or as soon as the store answers.
-func (s *Service) giveUp(ctx context.Context, img Image) {
-	err := s.abandon(ctx, img.ID, img.Upload)
-	if err == nil {
-		return
+// fill receives the content of an image and makes it active.
+func (s *Service) fill(ctx context.Context, img Image, content io.Reader) (Image, error) {
+	got, err := s.receive(ctx, img, content)
+	if err != nil {
+		return Image{}, err
 	}
-	s.core.Log.WarnContext(ctx, "image: an upload cannot be undone now and will be later", "image", img.ID, "error", err)
-	if err := s.core.DB.Update(ctx, func(tx *state.Tx) error { return s.startAbandon(tx, img) }); err != nil {
-		s.core.Log.ErrorContext(ctx, "image: an upload could not be undone; the next start does it", "image", img.ID, "error", err)
-	}
+	return s.activate(ctx, img.ID, img.Upload, got)
 }
 
 // received is what is known of a content that is in the store.
@@ -75,12 +70,12 @@ type received struct {
 func (s *Service) receive(ctx context.Context, img Image, content io.Reader) (received, error) {
 	sums := newHasher()
 	body := &limited{r: io.TeeReader(content, sums), left: s.cfg.MaxBytes}
-	n, err := s.cfg.Store.Put(ctx, img.ID, body)
+	n, err := s.cfg.Store.Put(ctx, img.content(), body)
 	md5sum, sha := sums.finish()
 	if err != nil {
 		return received{}, err
 	}
-	c, err := s.cfg.Store.Open(ctx, img.ID)
+	c, err := s.cfg.Store.Open(ctx, img.content())
 	if err != nil {
 		return received{}, err
 	}
@@ -104,73 +99,6 @@ func (s *Service) activate(ctx context.Context, id, upload string, got received)
 	})
 }
 
-// abandon removes what an upload stored and makes its image queued again. An image
-// that was deleted meanwhile only loses its content.
-func (s *Service) abandon(ctx context.Context, id, upload string) error {
-	if err := s.core.DB.Sync(ctx); err != nil {
-		return err
-	}
-	cur, err := s.images.Get(s.core.DB.Snapshot(), id)
-	if err == nil && cur.Upload != upload && cur.Status != Queued {
-		return nil // a later upload, or this one after all, has made it whole
-	}
-	if err := s.cfg.Store.Delete(ctx, id); err != nil {
-		return err
-	}
-	_, err = s.change(ctx, id, "update", func(_ *state.Tx, i *Image) error {
-		if i.Upload == upload && i.Status == Saving {
-			i.Status, i.Upload, i.Session = Queued, "", ""
-		}
-		return nil
-	})
-	if fault.Of(err) == fault.NotFound {
-		return nil
-	}
-	return err
-}
-
-// abandonSaga undoes an upload whose controller is no more, or whose content the store
-// did not delete.
-const abandonSaga = "image.abandon"
-
-type abandonParams struct {
-	ID     string `json:"id"`
-	Upload string `json:"upload"`
-}
-
-// controllerGone has the uploads undone that a run of a controller left unfinished.
-func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
-	for img := range s.images.Where(tx, s.byState, string(Saving)) {
-		if img.Session != gone.Session {
-			continue
-		}
-		if err := s.startAbandon(tx, img); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Service) startAbandon(tx *state.Tx, img Image) error {
-	_, err := s.core.Sagas.Start(tx, saga.Start{
-		Name: abandonSaga, Resource: "image/" + img.ID, ProjectID: img.ProjectID,
-		Params: abandonParams{img.ID, img.Upload},
-	})
-	return err
-}
-
-func (s *Service) abandonStep(ctx context.Context, r *saga.Run) error {
-	var p abandonParams
-	if err := r.Params(&p); err != nil {
-		return err
-	}
-	err := s.abandon(ctx, p.ID, p.Upload)
-	if err != nil && fault.Of(err) == fault.Internal {
-		return fault.New(fault.Unavailable, "the image store did not delete the content").Because(err)
-	}
-	return err
-}
-
 // OpenImage opens the content of an active image; the caller closes it.
 //
 // Errors: NotFound; Conflict if it has no content; Forbidden if it is deactivated.
@@ -187,7 +115,7 @@ func (s *Service) OpenImage(ctx context.Context, id string) (driver.Content, err
 	default:
 		return nil, fault.Wrap(op, fault.New(fault.Conflict, "Image %s has no data: it is in status %s.", id, img.Status))
 	}
-	c, err := s.cfg.Store.Open(ctx, id)
+	c, err := s.cfg.Store.Open(ctx, img.content())
 	return c, fault.Wrap(op, err)
 }
 
