@@ -89,9 +89,11 @@ func (s *Service) Connect(ctx context.Context, attachmentID, host string) (drive
 		}
 	}
 	c, err := b.Connect(ctx, v.ID, host)
-	if err == nil {
-		err = s.confirm(ctx, v.Backend, attachmentID, driver.Connected{VolumeID: v.ID, Host: host})
-	}
+	connected := driver.Connected{VolumeID: v.ID, Host: host}
+	err = s.late(ctx, err, func(r state.Reader) bool {
+		now, err := s.attachments.Get(r, attachmentID)
+		return err == nil && now.Host == host
+	}, func(ctx context.Context) error { return s.dropConnection(ctx, v.Backend, connected) })
 	if err != nil || c == a.Connection {
 		return c, fault.Wrap(op, err)
 	}
@@ -100,23 +102,6 @@ func (s *Service) Connect(ctx context.Context, attachmentID, host string) (drive
 		return nil
 	})
 	return c, fault.Wrap(op, err)
-}
-
-// confirm looks that an attachment still wants the connection that was made for it. If
-// this controller stood still for long, another one may have ended the attachment: then
-// the connection came too late, and goes again.
-func (s *Service) confirm(ctx context.Context, backend, attachmentID string, c driver.Connected) error {
-	if err := s.core.DB.Sync(ctx); err != nil {
-		return err
-	}
-	a, err := s.attachments.Get(s.core.DB.Snapshot(), attachmentID)
-	if err == nil && a.Host == c.Host {
-		return nil
-	}
-	if err := s.dropConnection(ctx, backend, c); err != nil {
-		return err
-	}
-	return fault.New(fault.Conflict, "attachment %s was ended meanwhile", attachmentID)
 }
 
 // leaveHost ends the use of an attachment's volume on the host where it was before: that

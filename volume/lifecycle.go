@@ -96,6 +96,14 @@ func (s *Service) makeVolume(ctx context.Context, r *saga.Run) error {
 	if err != nil {
 		return err
 	}
+	return s.late(ctx, s.makeIn(ctx, b, v), func(r state.Reader) bool {
+		now, err := s.volumes.Get(r, v.ID)
+		return err == nil && now.Status != Deleting
+	}, func(ctx context.Context) error { return b.Delete(ctx, v.ID) })
+}
+
+// makeIn has a backend make a volume of its source.
+func (s *Service) makeIn(ctx context.Context, b driver.Backend, v Volume) error {
 	switch {
 	case v.SnapshotID != "":
 		return b.Restore(ctx, v.ID, v.SizeGiB, v.SnapshotID)

@@ -177,7 +177,10 @@ func (s *Service) takeSnapshot(ctx context.Context, r *saga.Run) error {
 	if err != nil {
 		return err
 	}
-	return b.Snapshot(ctx, v.ID, snap.ID)
+	return s.late(ctx, b.Snapshot(ctx, v.ID, snap.ID), func(r state.Reader) bool {
+		now, err := s.snapshots.Get(r, snap.ID)
+		return err == nil && now.Status != Deleting
+	}, func(ctx context.Context) error { return b.DeleteSnapshot(ctx, snap.ID) })
 }
 
 func (s *Service) removeSnapshot(ctx context.Context, r *saga.Run) error {

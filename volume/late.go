@@ -1,0 +1,27 @@
+package volume
+
+import (
+	"context"
+	"errors"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
+// late looks, after a backend has made something, that it is still wanted. If this
+// controller stood still for longer than its lease, another one may have undone the saga
+// meanwhile: then what was made came too late, and undo takes it away. made is how the
+// making ended; its answer may have been lost, so it is not trusted to have done nothing.
+func (s *Service) late(ctx context.Context, made error, wanted func(r state.Reader) bool, undo func(ctx context.Context) error) error {
+	ctx = context.WithoutCancel(ctx) // who is too late has been stopped
+	if err := s.core.DB.Sync(ctx); err != nil {
+		return errors.Join(made, err)
+	}
+	if wanted(s.core.DB.Snapshot()) {
+		return made
+	}
+	if err := undo(ctx); err != nil {
+		return errors.Join(made, err)
+	}
+	return errors.Join(made, fault.New(fault.Conflict, "it was given up meanwhile"))
+}
