@@ -125,6 +125,7 @@ func (k *soak) round(i int) {
 	k.killed["server"]++
 	cancel()
 	work.Wait()
+	k.startKilled()
 	k.start()
 	k.settle(fmt.Sprintf("after kill %d", i+1), before, victim)
 }
@@ -149,6 +150,23 @@ func (k *soak) moment() {
 	case <-time.After(most):
 	}
 	<-time.After(time.Duration(k.rng.Int64N(int64(6 * time.Millisecond))))
+}
+
+// startKilled sometimes starts the server and kills it while it is starting.
+func (k *soak) startKilled() {
+	k.t.Helper()
+	for k.rng.IntN(4) == 0 {
+		cmd := k.command()
+		require.NoError(k.t, cmd.Start())
+		most := 100 * time.Millisecond
+		if k.real {
+			most = 1500 * time.Millisecond
+		}
+		<-time.After(time.Duration(k.rng.Int64N(int64(most)))) // any moment will do
+		require.NoError(k.t, cmd.Process.Kill())
+		require.Error(k.t, cmd.Wait())
+		k.killed["starting server"]++
+	}
 }
 
 // asked tells of a request that is being made.
