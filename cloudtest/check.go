@@ -67,8 +67,10 @@ func (c *Cloud) checkAtEnd() {
 	c.mustBeClean(ctx)
 }
 
-// liftFaults ends the faults and delays that the test has set on the drivers.
+// liftFaults ends the faults and holds of the test, and what it has set on the drivers.
 func (c *Cloud) liftFaults() {
+	c.injections.end()
+	c.transitions.end()
 	for _, h := range c.Hosts {
 		h.Hypervisor.SetFault(nil)
 		h.Hypervisor.SetDelay(nil)

@@ -126,7 +126,8 @@ func SnapshotFails() Fault {
 	return onCall("SnapshotFails", fails(driver.Errorf(driver.Conflict, "The disk cannot be copied.")), "hypervisor.Export")
 }
 
-// ResizeFails lets hosts not change the size of guests.
+// ResizeFails lets a host not change the size of a guest, once: it can be given its old
+// size back.
 //
 // In the field: the disk cannot grow, the definition is refused.
 //
