@@ -15,11 +15,14 @@ type Clock struct {
 	now    time.Time
 	timers timers
 	order  int // of timers that end at the same time
+
+	sleepers int           // see sleeping
+	asleep   chan struct{} // closed while there are sleepers
 }
 
 // NewClock returns a clock that stands at the first second of 2030, UTC.
 func NewClock() *Clock {
-	return &Clock{now: time.Date(2030, time.January, 1, 0, 0, 0, 0, time.UTC)}
+	return &Clock{now: time.Date(2030, time.January, 1, 0, 0, 0, 0, time.UTC), asleep: make(chan struct{})}
 }
 
 // Now returns the clock's time.
@@ -56,7 +59,8 @@ func (c *Clock) stop(tm *timer) bool {
 
 // Advance moves the clock by d. On the way it stops at each time that something waits
 // for, earliest first, and waits for its function to return: what that function waits
-// for in turn is met on the way too.
+// for in turn is met on the way too. While commits take their time on the clock (see
+// DatabaseSlow) it does not wait for the functions, which may wait for a commit.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	end := c.now.Add(d)
@@ -69,11 +73,37 @@ func (c *Clock) Advance(d time.Duration) {
 			defer close(done)
 			tm.f()
 		}()
-		<-done
+		select {
+		case <-done:
+		case <-c.sleeps():
+		}
 		c.mu.Lock()
 	}
 	c.now = end
 	c.mu.Unlock()
+}
+
+// sleeping says that something that others wait for waits for the clock, until awake is
+// called.
+func (c *Clock) sleeping() (awake func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sleepers++; c.sleepers == 1 {
+		close(c.asleep)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.sleepers--; c.sleepers == 0 {
+			c.asleep = make(chan struct{})
+		}
+	}
+}
+
+func (c *Clock) sleeps() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asleep
 }
 
 // Jump sets the clock to another time, as when somebody sets a machine's: nothing that

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"path"
 	"time"
-
-	"github.com/welkin-cloud/cloud/internal/hold"
 )
 
 // retryAfter is what answers say that ask to come again.
@@ -46,7 +44,7 @@ func APIFails() Fault {
 // Welkin: serves the request if the client still waits for it.
 func APISlow(d time.Duration) Fault {
 	return onRequest("APISlow", func(in *Injection, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if hold.Sleep(r.Context(), in.cloud.clock(), d) == nil {
+		if in.pause(r.Context(), d) == nil {
 			next.ServeHTTP(w, r)
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/welkin-cloud/cloud"
-	"github.com/welkin-cloud/cloud/internal/hold"
 )
 
 // QuotaReached leaves projects so many more of a resource: "instances", "cores", "ram",
@@ -86,7 +85,10 @@ func (c *Cloud) quota(ctx context.Context, project, resource string) (limit, use
 // Welkin: acknowledges nothing before it is durable; commits that wait go together.
 func DatabaseSlow(d time.Duration) Fault {
 	return onCommit("DatabaseSlow", func(ctx context.Context, in *Injection) error {
-		return hold.Sleep(ctx, in.cloud.clock(), d)
+		if c := in.cloud.model.Clock; c != nil {
+			defer c.sleeping()()
+		}
+		return in.pause(ctx, d)
 	})
 }
 

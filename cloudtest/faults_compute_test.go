@@ -140,6 +140,13 @@ func TestBootTakes(t *testing.T) {
 		s.pass(time.Second)
 		require.Equal(t, "ACTIVE", s.server(id).Status)
 	}
+	s := newSite(t)
+	slow := s.Inject(cloudtest.BootTakes(time.Hour))
+	id := s.ask("web")
+	slow.Wait(1)
+	slow.End()
+	s.WaitIdle()
+	require.Equal(t, "ACTIVE", s.server(id).Status, "with the fault ends what waits for it")
 }
 
 func TestHostDown(t *testing.T) {

@@ -204,8 +204,19 @@ func (in *Injection) strikes() bool {
 }
 
 // hang holds a call until the fault or ctx ends.
-func (in *Injection) hang(ctx context.Context) error {
+func (in *Injection) hang(ctx context.Context) error { return in.hold(ctx, hold.Begin(ctx)) }
+
+// pause holds a call for a time on the cloud's clock, or until the fault or ctx ends.
+func (in *Injection) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	h := hold.Begin(ctx)
+	defer in.cloud.clock().AfterFunc(d, h.End)()
+	return in.hold(ctx, h)
+}
+
+func (in *Injection) hold(ctx context.Context, h *hold.Hold) error {
 	in.mu.Lock()
 	if in.ended {
 		h.End()

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/welkin-cloud/cloud/internal/hold"
 	"github.com/welkin-cloud/cloud/network"
 	"github.com/welkin-cloud/cloud/volume"
 )
@@ -43,7 +42,7 @@ func hangs(ctx context.Context, in *Injection, _ call) error { return in.hang(ct
 
 // takes lets the call take so long on the cloud's clock.
 func takes(d time.Duration) func(context.Context, *Injection, call) error {
-	return func(ctx context.Context, in *Injection, _ call) error { return hold.Sleep(ctx, in.cloud.clock(), d) }
+	return func(ctx context.Context, in *Injection, _ call) error { return in.pause(ctx, d) }
 }
 
 // CallFails lets calls of a driver fail: for what has no function of its own here. The
@@ -112,11 +111,8 @@ func (in *Injection) matches(ctx context.Context, at call) bool {
 // volume.
 func (c *Cloud) concerns(ctx context.Context, called, id string) bool {
 	live := c.live.Load()
-	if called == id || strings.HasPrefix(called, id+"-") { // an image's later upload
-		return true
-	}
-	if live == nil {
-		return false
+	if called == id || live == nil {
+		return called == id
 	}
 	if p, err := live.Networks.GetPort(ctx, called); err == nil {
 		return p.DeviceID == id || p.NetworkID == id
