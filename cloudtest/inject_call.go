@@ -111,8 +111,11 @@ func (in *Injection) matches(ctx context.Context, at call) bool {
 // volume.
 func (c *Cloud) concerns(ctx context.Context, called, id string) bool {
 	live := c.live.Load()
-	if called == id || live == nil {
-		return called == id
+	if called == id || strings.HasPrefix(called, id+"-") { // an image's later upload
+		return true
+	}
+	if live == nil {
+		return false
 	}
 	if p, err := live.Networks.GetPort(ctx, called); err == nil {
 		return p.DeviceID == id || p.NetworkID == id
