@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	golibvirt "github.com/digitalocean/go-libvirt"
+
 	"github.com/welkin-cloud/cloud/compute/driver"
 )
 
@@ -81,7 +83,14 @@ func (h *Hypervisor) cleanUp(ctx context.Context) error {
 		if !all[i].isActive() {
 			continue
 		}
-		if err := unless(driver.NotFound, h.abortBackup(ctx, &all[i])); err != nil {
+		err := unless(driver.NotFound, h.abortBackup(ctx, &all[i]))
+		var refused golibvirt.Error
+		switch {
+		case errors.As(err, &refused):
+			// A libvirtd that was killed as a backup began has lost it. Copies of this
+			// guest are refused until it is hard rebooted; all else goes on.
+			h.log.WarnContext(ctx, "a guest's copy cannot be ended", "guest", all[i].id, "error", err)
+		case err != nil:
 			return fmt.Errorf("guest %s: %w", all[i].id, err)
 		}
 	}
