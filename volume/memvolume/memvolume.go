@@ -306,7 +306,7 @@ func (b *Backend) Extend(ctx context.Context, id string, gib int) error {
 			return driver.Errorf(driver.NotFound, "volume %s is not stored", id)
 		case gib < d.gib:
 			return driver.Errorf(driver.Invalid, "a volume cannot shrink")
-		case b.taken+gib-d.gib > b.cfg.CapacityGiB:
+		case !d.free && b.taken+gib-d.gib > b.cfg.CapacityGiB:
 			return driver.Errorf(driver.Exhausted, "backend %s has no room for %d GiB", b.cfg.Name, gib)
 		}
 		if !d.free {
