@@ -291,10 +291,18 @@ func (s *Service) backedUp(r *saga.Run) (p backupParams, v Volume, b driver.Back
 	return p, v, b, err
 }
 
-// copyToBackup streams the volume, compressed, into the backup store.
+// copyToBackup streams the volume, compressed, into the backup store. What an earlier try
+// has put there is whole, and stays: a deletion that took effect late, of a controller
+// that stood still, would destroy what another one has put there since.
 func (s *Service) copyToBackup(ctx context.Context, r *saga.Run) error {
 	p, v, b, err := s.backedUp(r)
 	if err != nil {
+		return err
+	}
+	switch done, err := s.cfg.Backups.Open(ctx, p.ID); {
+	case err == nil:
+		return done.Close()
+	case fault.Of(err) != fault.NotFound:
 		return err
 	}
 	from := v.ID
@@ -306,10 +314,6 @@ func (s *Service) copyToBackup(ctx context.Context, r *saga.Run) error {
 		return err
 	}
 	defer content.Close()
-	// A crash may have come after the copy and before its record.
-	if err := s.cfg.Backups.Delete(ctx, p.ID); err != nil {
-		return err
-	}
 	packed := compress(content)
 	defer packed.Close()
 	_, err = s.cfg.Backups.Put(ctx, p.ID, packed)

@@ -229,6 +229,34 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// TestABackupIsNeverDeletedByItsMaking: of two controllers that make the same backup, one
+// may have stood still; what it does late must not harm what the other one has done.
+func TestABackupIsNeverDeletedByItsMaking(t *testing.T) {
+	w := newWorld(t)
+	v := w.create(volume.CreateOptions{SizeGiB: 1})
+	var mu sync.Mutex
+	var calls []string
+	w.backups.SetFault(func(_ context.Context, op, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, op)
+		if op == "Put/after" {
+			return driver.Errorf(driver.Unavailable, "the answer is lost")
+		}
+		return nil
+	})
+	b, err := w.CreateBackup(t.Context(), project, volume.CreateBackupOptions{VolumeID: v.ID})
+	require.NoError(t, err)
+	_, err = w.WaitVolume(t.Context(), v.ID)
+	require.NoError(t, err)
+	b, err = w.GetBackup(t.Context(), b.ID)
+	require.NoError(t, err)
+	require.Equal(t, volume.Available, b.Status)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, []string{"Open", "Put", "Put/after", "Open"}, calls, "what was put is taken as it is")
+}
+
 func TestAttachmentLife(t *testing.T) {
 	w := newWorld(t)
 	v := w.create(volume.CreateOptions{SizeGiB: 1})
