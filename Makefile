@@ -62,6 +62,16 @@ crash: deps ## kill the reference server KILLS (200) times at any moment, libvir
 	$(call timed,kills with simulated guests,$(call soak,TestKilledAtAnyMoment,$(MEMORY_KILLS)))
 	$(call timed,kills with real guests,$(call soak,TestKilledAtAnyMomentWithGuests,$$(($(KILLS) - $(MEMORY_KILLS)))))
 
+SEEDS ?= 10000
+
+.PHONY: simulate
+simulate: ## run SEEDS (10000) seeds of the simulated cloud; SEED=n plays one again
+	$(call timed,simulation,scripts/simulate.sh $(SEEDS) $(SEED))
+
+.PHONY: broken
+broken: ## break the cloud in a dozen ways, and see that seeds notice each
+	go test -vet=off -count 1 -v -timeout 60m -run 'TestBreakingItIsNoticed' ./cloudtest/internal/simulate -broken 400
+
 .PHONY: lint
 lint: $(STATICCHECK) ## vet, staticcheck, scripts; internal/repotest has more rules
 	$(call timed,vet,go vet ./...)
