@@ -19,8 +19,9 @@ var testOnly = []string{
 
 // testHelpers are packages for tests whose names do not end in "test".
 var testHelpers = map[string]string{
-	"internal/diskfault":  "it makes the disk of a child process fail",
-	"internal/guestimage": "it builds the guest that tests of hypervisors boot, once for all of them",
+	"cloudtest/internal/simulate": "it runs whole clouds inside the bubbles of tests",
+	"internal/diskfault":          "it makes the disk of a child process fail",
+	"internal/guestimage":         "it builds the guest that tests of hypervisors boot, once for all of them",
 }
 
 func TestNoTestDependencyInLibraries(t *testing.T) {

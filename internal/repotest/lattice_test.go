@@ -41,6 +41,7 @@ var lattice = []struct {
 	}, "a face of its service, with the old proxies to the others"},
 	{".", []string{"internal/...", "*/driver", "*", "*/*api", "*/mem*"}, "the composition root: services, and of drivers only the fakes, which forks run on"},
 	{"cloudtest", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes, with hands on its clock, work and state"},
+	{"cloudtest/internal/...", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "worlds of several clouds, for tests of the whole"},
 	{"examples/...", []string{".", "*", "*/...", "internal/httpapi"}, "programs"},
 	{"*/...", []string{
 		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect", "internal/inject",
