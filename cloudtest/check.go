@@ -17,7 +17,9 @@ import (
 func (c *Cloud) CheckClean() {
 	c.t.Helper()
 	c.WaitIdle()
-	c.mustBeClean(c.t.Context())
+	if !c.isClean(c.t.Context()) {
+		c.t.FailNow()
+	}
 }
 
 // Differences tells in words what is wrong with the cloud at this moment: what
@@ -42,13 +44,16 @@ func (c *Cloud) findings(ctx context.Context) cloud.CheckReport {
 	return report
 }
 
-func (c *Cloud) mustBeClean(ctx context.Context) {
+// isClean reports whether all invariants hold, and fails the test with what is wrong.
+func (c *Cloud) isClean(ctx context.Context) bool {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	if report := c.findings(ctx); !report.Clean() {
+	report := c.findings(ctx)
+	if !report.Clean() {
 		c.t.Errorf("cloudtest: the cloud is not as it should be: %s", report)
 	}
+	return report.Clean()
 }
 
 // checkAtEnd is CheckClean at the end of the test, whose context is done by then.
@@ -64,7 +69,7 @@ func (c *Cloud) checkAtEnd() {
 		c.t.Errorf("cloudtest: work is still under way at the end: %v", err)
 		return
 	}
-	c.mustBeClean(ctx)
+	c.isClean(ctx)
 }
 
 // liftFaults ends the faults and holds of the test, and what it has set on the drivers.
