@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,13 @@ import (
 // waits for a time like others.
 func TestIdleDoesNotWaitForTheNextTryOfAJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		commits, failing := 0, false
+		var commits atomic.Int64
+		var failing atomic.Bool
 		store := memengine.NewStore(memengine.Options{Before: func(method string) error {
 			if method != "Commit" {
 				return nil
 			}
-			if commits++; failing && commits > 1 {
+			if commits.Add(1) > 1 && failing.Load() {
 				return fault.Unavailable
 			}
 			return nil
@@ -31,13 +33,14 @@ func TestIdleDoesNotWaitForTheNextTryOfAJournal(t *testing.T) {
 		r := newRig(t, engine, saga.Config{})
 		r.Define(r.ends(saga.Definition{Name: "test.make", Steps: []saga.Step{r.step("a")}}))
 		r.open()
-		commits, failing = 0, true
+		commits.Store(0)
+		failing.Store(true)
 		id := r.start("test.make", "x", nil)
 		before := time.Now()
 		require.NoError(t, r.Idle(t.Context()))
 		require.Equal(t, before, time.Now(), "no time has passed")
 		require.Equal(t, saga.Running, r.get(id).Status)
-		failing = false
+		failing.Store(false)
 		time.Sleep(2 * time.Second)
 		require.NoError(t, r.Idle(t.Context()))
 		require.Equal(t, saga.Finished, r.get(id).Status)
