@@ -223,6 +223,34 @@ func TestDeleteRemovesTheContent(t *testing.T) {
 	require.ErrorIs(t, w.DeleteImage(t.Context(), img.ID), fault.NotFound)
 }
 
+func TestAnIDIsNotTakenAgainBeforeItsContentIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		img := w.raw("x")
+		_, err := w.UploadImage(t.Context(), img.ID, strings.NewReader("first"))
+		require.NoError(t, err)
+		deletion := make(chan struct{})
+		w.store.SetFault(func(_ context.Context, op, _ string) error {
+			if op == "Delete" {
+				<-deletion
+			}
+			return nil
+		})
+		require.NoError(t, w.DeleteImage(t.Context(), img.ID))
+		again := image.CreateOptions{ID: img.ID, DiskFormat: "raw", ContainerFormat: "bare"}
+		_, err = w.CreateImage(t.Context(), project, again)
+		require.ErrorIs(t, err, fault.AlreadyExists)
+		close(deletion)
+		require.NoError(t, w.core.Sagas.Idle(t.Context()))
+		_, err = w.CreateImage(t.Context(), project, again)
+		require.NoError(t, err)
+		_, err = w.UploadImage(t.Context(), img.ID, strings.NewReader("second"))
+		require.NoError(t, err)
+		require.NoError(t, w.core.Sagas.Idle(t.Context()))
+		require.Len(t, w.stored(), 1)
+	})
+}
+
 func TestLimits(t *testing.T) {
 	w := newWorld(t)
 	for _, opts := range []image.CreateOptions{

@@ -37,8 +37,8 @@ func ContainerFormats() []string { return slices.Clone(containerFormats) }
 // CreateImage makes an image without content. With opts.ID set, one of that id that
 // the project owns already is returned as it is.
 //
-// Errors: Invalid for a bad option, AlreadyExists for an id of another project,
-// QuotaExceeded beyond Config.MaxImages.
+// Errors: Invalid for a bad option, AlreadyExists for an id of another project or of an
+// image whose content is still being deleted, QuotaExceeded beyond Config.MaxImages.
 func (s *Service) CreateImage(ctx context.Context, projectID string, opts CreateOptions) (img Image, err error) {
 	err = s.core.DB.Update(ctx, func(tx *state.Tx) error {
 		img, err = s.CreateImageIn(ctx, tx, projectID, opts)
@@ -71,6 +71,9 @@ func (s *Service) CreateImageIn(ctx context.Context, tx *state.Tx, projectID str
 	}
 	if old, err := s.images.Get(tx, img.ID); err == nil && opts.ID != "" && old.ProjectID == projectID {
 		return old, nil
+	}
+	if len(s.core.Sagas.Active(tx, "image/"+img.ID)) > 0 { // it would remove the content of this one too
+		return Image{}, fault.Wrap(op, fault.New(fault.AlreadyExists, "Image ID %s is that of an image that is being deleted.", img.ID))
 	}
 	if n := s.images.Count(tx, s.byOwner, projectID); n >= s.cfg.MaxImages {
 		return Image{}, fault.Wrap(op, fault.New(fault.QuotaExceeded, "The project owns %d images, which is its limit.", n))
