@@ -42,6 +42,9 @@ func (db *DB) Sync(ctx context.Context) error {
 	if _, shared := db.engine.(Follower); !shared {
 		return nil
 	}
+	if db.durable.Load() == nil {
+		panic("state: Sync before Open")
+	}
 	done := make(chan error, 1)
 	db.mu.Lock()
 	if db.closed {
