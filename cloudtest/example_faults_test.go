@@ -120,10 +120,11 @@ func ExampleFault_For() {
 func ExamplePortBindingFails() {
 	run(func(t testing.TB) {
 		c := cloudtest.New(t)
-		c.Inject(cloudtest.PortBindingFails().OnHost("host-1").Times(1))
+		broken := c.Inject(cloudtest.PortBindingFails().OnHost("host-1"))
 		first := ask(t, c)
 		c.WaitIdle()
 		show(t, c, first)
+		broken.End()
 		second := ask(t, c)
 		c.WaitIdle()
 		show(t, c, second)

@@ -35,6 +35,7 @@ func TestDatabaseReadOnlyDuringWork(t *testing.T) {
 		s.clock.Advance(5 * time.Second)
 		require.Equal(t, "BUILD", s.server(id).Status)
 		down.End()
+		s.clock.Advance(10 * time.Second) // to the next try, and the next sign of life of the controller
 		s.pass(5 * time.Second)
 		require.Equal(t, "ACTIVE", s.server(id).Status, "the commit after %d failed", after)
 		s.CheckClean()

@@ -45,7 +45,7 @@ func ImageUploadCut() Fault {
 //
 // In the field: the file system or the object store behind the image service is full.
 //
-// A client sees: the upload is refused with 409, the image is queued again; a snapshot of
+// A client sees: the upload is refused with 413, the image is queued again; a snapshot of
 // a server disappears.
 //
 // Welkin: drops what has arrived.

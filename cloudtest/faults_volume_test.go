@@ -181,7 +181,7 @@ func TestImageUploads(t *testing.T) {
 		code  int // of the answer; 0 is none
 	}{
 		{cloudtest.ImageUploadCut(), 0},
-		{cloudtest.ImageStoreFull(), http.StatusConflict},
+		{cloudtest.ImageStoreFull(), http.StatusRequestEntityTooLarge},
 		{cloudtest.ImageStoreDown(), http.StatusServiceUnavailable},
 	} {
 		t.Run(c.fault.String(), func(t *testing.T) {
