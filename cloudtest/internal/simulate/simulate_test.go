@@ -1,3 +1,4 @@
+//go:debug asyncpreemptoff=1
 package simulate_test
 
 import (
