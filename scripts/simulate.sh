@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 seeds=$1 seed=${2:-}
 mkdir -p build
 go test -c -o build/simulate ./cloudtest/internal/simulate
+export GODEBUG=asyncpreemptoff=1 # the order of goroutines is the schedule's
 run=(build/simulate -test.run 'TestSeeds$' -test.v -test.timeout 0)
 if [ -n "$seed" ]; then
 	echo "the story of seed $seed is in build/seed-$seed.txt"
