@@ -104,6 +104,10 @@ func (k *soak) idle(when string) record {
 	return r
 }
 
+// noticed is how long it may take until a guest is known to have crashed while something
+// was done with its server: hosts are looked through a minute after their last event.
+const noticed = 2 * wait
+
 // settle waits until nothing is under way and holds the cloud against the ledger, the
 // host and the directories. before are the guests that ran before the crash; victim is
 // the one that was killed.
@@ -120,7 +124,7 @@ func (k *soak) settle(when string, before map[string]int, victim string) {
 			k.forgive(&r, victim)
 		}
 		return len(wrong) == 0
-	}, wait, 300*time.Millisecond, "%s: %v", when, &wrong)
+	}, noticed, 300*time.Millisecond, "%s: %v", when, &wrong)
 	wrong = append(k.faults, k.compare(&r)...)
 	require.Empty(k.t, wrong, when)
 }
