@@ -119,6 +119,18 @@ func (s *schedule) ready() []*stop {
 	return list
 }
 
+// slow returns when the next slow call goes on, or end if that is earlier.
+func (s *schedule) slow(end time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.stops {
+		if st.until.After(s.clock.Now()) && st.until.Before(end) {
+			end = st.until
+		}
+	}
+	return end
+}
+
 // release lets a stop go on.
 func (s *schedule) release(st *stop) {
 	s.mu.Lock()

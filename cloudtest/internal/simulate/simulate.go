@@ -240,10 +240,12 @@ func (r *run) until(what string, done func() bool) {
 			return
 		case len(ready) > 0:
 			r.schedule.release(ready[r.schedule.random.IntN(len(ready))])
-		case r.clock.ring(end):
+		case r.clock.ring(r.schedule.slow(end)):
 			r.schedule.steps++
-		case !done():
-			r.complain("it does not come about that %s", what)
+		case r.clock.Now().Before(end): // a slow call goes on
+			r.schedule.steps++
+		default:
+			r.complain("it does not come about that %s: %s", what, r.waiting())
 			return
 		}
 		if r.schedule.steps > maxSteps {
@@ -251,6 +253,23 @@ func (r *run) until(what string, done func() bool) {
 			panic(strings.Join(append(r.problems, r.schedule.tale...), "\n"))
 		}
 	}
+}
+
+// waiting tells what is under way.
+func (r *run) waiting() string {
+	list := []string{fmt.Sprintf("%d requests are under way", r.clients)}
+	for _, c := range r.controllers {
+		switch {
+		case c.err != nil:
+			list = append(list, fmt.Sprintf("%s did not start: %v", c.name, c.err))
+		case c.dead || c.cloud == nil:
+			list = append(list, c.name+" does not run")
+		}
+	}
+	for _, c := range r.fading {
+		list = append(list, fmt.Sprintf("life %d of %s has not ended", c.life, c.name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // maxSteps bounds a run that does not come to its end.
@@ -267,17 +286,20 @@ func (r *run) settle() {
 // awaken has all controllers run.
 func (r *run) awaken() {
 	r.chaos = chaos{}
-	for i, c := range r.controllers {
-		c.frozen = false
-		if c.dead || c.err != nil {
+	calm := map[*controller]bool{} // started when all misfortune was over
+	r.until("all controllers run and no request is under way", func() bool {
+		for i, c := range r.controllers {
+			c.frozen = false
+			if calm[c] || !c.dead && c.err == nil {
+				continue
+			}
 			if !c.dead {
 				r.crash(c)
 				r.fading = append(r.fading, c)
 			}
 			r.controllers[i] = r.boot(c.name, c.life+1)
+			calm[r.controllers[i]] = true
 		}
-	}
-	r.until("all controllers run and no request is under way", func() bool {
 		return len(r.running()) == len(r.controllers) && r.clients == 0 && len(r.fading) == 0
 	})
 }
