@@ -1,4 +1,3 @@
-//go:debug asyncpreemptoff=1
 package simulate_test
 
 import (
