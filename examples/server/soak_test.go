@@ -120,11 +120,13 @@ func (k *soak) round(i int) {
 		work.Go(c.work)
 	}
 	k.moment()
+	daemons := k.killed["libvirtd"]
 	victim := k.killOthers()
 	k.kill()
 	k.killed["server"]++
 	cancel()
 	work.Wait()
+	k.excuseCopies(victim, k.killed["libvirtd"] > daemons)
 	k.startKilled()
 	k.start()
 	k.settle(fmt.Sprintf("after kill %d", i+1), before, victim)
@@ -203,6 +205,16 @@ func (k *soak) killOthers() (victim string) {
 		}
 	}
 	return ""
+}
+
+// excuseCopies lets the images fail that were being made of servers whose copier was
+// killed: QEMU, or the libvirtd that heard of its end.
+func (k *soak) excuseCopies(victim string, daemon bool) {
+	for _, e := range k.ledger.of(anImage, "") {
+		if e.touched && e.server != nil && (daemon || e.server.id == victim) {
+			e.fate = max(e.fate, going)
+		}
+	}
 }
 
 // guests gives the processes of the guests that run on the host, by server.
