@@ -8,6 +8,7 @@ import (
 	"github.com/welkin-cloud/cloud/internal/caller"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/hold"
+	"github.com/welkin-cloud/cloud/internal/state"
 )
 
 var (
@@ -150,9 +151,16 @@ func (e *Engine) call(ctx context.Context, r *Run, do func(context.Context, *Run
 	return r.err
 }
 
-// stepContext carries on whose behalf a step runs, and who is told when it is held.
+// stepContext carries on whose behalf a step runs, and who is told when it is held. The
+// transactions that a step makes on its way are fenced: a controller that stood still, and
+// whose saga is another's now, changes nothing.
 func (e *Engine) stepContext(s *Saga) context.Context {
 	ctx := caller.With(e.life, caller.Info{RequestID: s.RequestID, UserID: s.UserID, ProjectID: s.ProjectID})
+	was := *s
+	ctx = state.WithFence(ctx, func(tx *state.Tx) error {
+		_, err := e.still(tx, &was)
+		return err
+	})
 	id := s.ID
 	return hold.Watch(ctx, func() func() { return e.hold(id) })
 }

@@ -45,15 +45,9 @@ func (e *Engine) journal(prev Saga, r *Run, apply transition) (Saga, error) {
 func (e *Engine) journalOnce(prev Saga, r *Run, apply transition) (Saga, error) {
 	var next Saga
 	err := e.db.Update(context.WithoutCancel(e.life), func(tx *state.Tx) error {
-		if e.fenced(tx) {
-			return errFenced
-		}
-		s, err := e.sagas.Get(tx, prev.ID)
+		s, err := e.still(tx, &prev)
 		if err != nil {
 			return err
-		}
-		if s.Owner != e.cfg.Controller || s.Status != prev.Status || s.Step != prev.Step {
-			return errLost
 		}
 		if err := apply(tx, &s, r); err != nil {
 			return err
@@ -69,6 +63,18 @@ func (e *Engine) journalOnce(prev Saga, r *Run, apply transition) (Saga, error) 
 	}
 	e.report(&prev, &next)
 	return next, nil
+}
+
+// still reads a saga that must stand where it stood, and be this controller's.
+func (e *Engine) still(tx *state.Tx, was *Saga) (Saga, error) {
+	if e.fenced(tx) {
+		return Saga{}, errFenced
+	}
+	s, err := e.sagas.Get(tx, was.ID)
+	if err == nil && (s.Owner != e.cfg.Controller || s.Status != was.Status || s.Step != was.Step) {
+		err = errLost
+	}
+	return s, err
 }
 
 // passOn gives the turn on the resource to the next saga and drops the oldest

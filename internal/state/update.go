@@ -26,6 +26,7 @@ var errRerun = errors.New("state: the transaction must run again")
 // runs of f, never once the commit is on its way: then its outcome counts. f must not
 // call Update.
 func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
+	f = fenced(ctx, f)
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
 			return &fault.Error{Kind: fault.Of(err), Err: err}
