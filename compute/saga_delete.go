@@ -47,15 +47,15 @@ func (s *Service) deleteSaga() saga.Definition {
 		Steps: []saga.Step{
 			{Name: "compute_destroy", Do: s.deleteGuest, Attempts: driverAttempts},
 			{
-				Name: "compute_network", Do: s.deletePorts, Attempts: driverAttempts,
+				Name: "compute_network", Do: s.deletePorts, Attempts: forwardAttempts, Insist: true,
 				Skip: s.skip(func(v *Server) bool { return len(v.NICs) == 0 }),
 			},
 			{
-				Name: "compute_volume", Do: s.deleteVolumes, Attempts: driverAttempts,
+				Name: "compute_volume", Do: s.deleteVolumes, Attempts: forwardAttempts, Insist: true,
 				Skip: s.skip(func(v *Server) bool { return len(v.Volumes) == 0 }),
 			},
 			{
-				Name: "compute_image", Do: s.deleteShelved, Attempts: driverAttempts,
+				Name: "compute_image", Do: s.deleteShelved, Attempts: forwardAttempts, Insist: true,
 				Skip: s.skip(func(v *Server) bool { return v.ShelvedImage == "" }),
 			},
 		},

@@ -72,7 +72,34 @@ func (s *Service) abandonIn(ctx context.Context, tx *state.Tx, img Image) error 
 	return s.purgeLater(tx, img)
 }
 
-// controllerGone has the uploads undone that a run of a controller left unfinished.
+// sweepSaga removes what a controller that is gone may have left in the store, of images
+// that were deleted while it received them.
+const sweepSaga = "image.sweep"
+
+// sweep removes from the store what no image owns.
+func (s *Service) sweep(ctx context.Context) error {
+	stored, err := s.cfg.Store.List(ctx)
+	if err == nil {
+		err = s.core.DB.Sync(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r := s.core.DB.Snapshot() // newer than the list: it has whatever got content
+	for _, id := range stored {
+		if s.owned(r, id) {
+			continue
+		}
+		s.core.Log.WarnContext(ctx, "image: removing content that no image owns", "image", id)
+		if err := s.cfg.Store.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// controllerGone has the uploads undone that a run of a controller left unfinished, and
+// looks for what else it left.
 func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
 	var left []Image
 	for img := range s.images.Where(tx, s.byState, string(Saving)) {
@@ -85,5 +112,6 @@ func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
 			return err
 		}
 	}
-	return nil
+	_, err := s.core.Sagas.Start(tx, saga.Start{Name: sweepSaga, Resource: "image-store/" + s.cfg.Store.Name()})
+	return err
 }

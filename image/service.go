@@ -93,6 +93,10 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		Name:  purgeSaga,
 		Steps: []saga.Step{{Name: "delete content", Do: s.purge, Attempts: 100}},
 	})
+	c.Sagas.Define(saga.Definition{
+		Name:  sweepSaga,
+		Steps: []saga.Step{{Name: "sweep", Do: func(ctx context.Context, _ *saga.Run) error { return s.sweep(ctx) }, Attempts: 100, Insist: true}},
+	})
 	c.Sagas.WhenGone(s.controllerGone)
 	return s, nil
 }
@@ -115,24 +119,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if s.core.Forked || !s.core.Sagas.Leads() {
 		return nil
 	}
-	stored, err := s.cfg.Store.List(ctx)
-	if err == nil {
-		err = s.core.DB.Sync(ctx)
-	}
-	if err != nil {
-		return fault.Wrap("image.Start", err)
-	}
-	r = s.core.DB.Snapshot() // newer than the list: it has whatever got content
-	for _, id := range stored {
-		if s.owned(r, id) {
-			continue
-		}
-		s.core.Log.WarnContext(ctx, "image: removing content that no image owns", "image", id)
-		if err := s.cfg.Store.Delete(ctx, id); err != nil {
-			return fault.Wrap("image.Start", err)
-		}
-	}
-	return nil
+	return fault.Wrap("image.Start", s.sweep(ctx))
 }
 
 // Close ends what the service does by itself. Close it after the sagas.
