@@ -30,33 +30,46 @@ func (s *Service) follow(ctx context.Context, host string, hv driver.Hypervisor)
 	}
 }
 
-// next waits for something to look at and looks. It reports whether the events go
+// next looks at what events tell of for a minute, and then at all guests: an event may
+// come while a server is busy, and is not believed then. It reports whether the events go
 // on.
 func (s *Service) next(ctx context.Context, host string, hv driver.Hypervisor, events <-chan driver.Event, asked <-chan chan<- bool) bool {
 	tick := make(chan struct{})
 	stop := s.core.Clock.AfterFunc(time.Minute, func() { close(tick) })
 	defer stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-tick:
-		s.reconcile(ctx, host, hv)
-	case e, ok := <-events:
-		return s.heard(ctx, host, hv, e, ok)
-	case answer := <-asked:
-		defer func() { answer <- true }()
-		for {
-			select {
-			case e, ok := <-events:
-				if !s.heard(ctx, host, hv, e, ok) {
-					return false
-				}
-			default:
-				return true
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick:
+			s.reconcile(ctx, host, hv)
+			return true
+		case e, ok := <-events:
+			if !s.heard(ctx, host, hv, e, ok) {
+				return false
+			}
+		case answer := <-asked:
+			going := s.drain(ctx, host, hv, events)
+			answer <- true
+			if !going {
+				return false
 			}
 		}
 	}
-	return true
+}
+
+// drain looks at what events have told of so far, and reports whether they go on.
+func (s *Service) drain(ctx context.Context, host string, hv driver.Hypervisor, events <-chan driver.Event) bool {
+	for {
+		select {
+		case e, ok := <-events:
+			if !s.heard(ctx, host, hv, e, ok) {
+				return false
+			}
+		default:
+			return true
+		}
+	}
 }
 
 // heard looks at what an event tells of, and reports whether the events go on.

@@ -183,3 +183,23 @@ func TestAHostThatIsAwayHasLostNothing(t *testing.T) {
 		require.Equal(t, "ACTIVE", r.wait(s.ID).Status())
 	})
 }
+
+// Whatever else there is to hear of a host, all its guests are looked at every minute.
+func TestEventsDoNotStarveTheLookAtAllGuests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		r := w.open(t)
+		defer r.close()
+		s := r.boot()
+		synctest.Wait()
+		stray(t, w, "orphan") // seen at the next look, and gone a minute later
+		for range 30 {
+			time.Sleep(10 * time.Second)
+			r.host.SetPower("orphan", driver.Shutdown)
+			r.host.SetPower("orphan", driver.Running)
+			synctest.Wait()
+		}
+		require.Len(t, r.host.Guests(), 1)
+		require.Equal(t, s.ID, r.host.Guests()[0].ID)
+	})
+}

@@ -282,13 +282,24 @@ func (s *Service) volumeRoll(ctx context.Context, r *saga.Run) error {
 	if err := r.Params(&p); err != nil {
 		return err
 	}
-	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
+	back := false
+	err := s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
+		back = true
 		disk, err := s.attach(ctx, server, p.Volume)
 		if err != nil {
 			return err
 		}
 		return hv.AttachDisk(ctx, server.ID, disk)
 	})
+	if err != nil || back {
+		return err
+	}
+	// The server is being deleted; should that fail, the volume is still its own.
+	err = s.cfg.Volumes.Complete(ctx, p.Volume.AttachmentID, p.Volume.Device)
+	if fault.Of(err) == fault.NotFound {
+		return nil
+	}
+	return err
 }
 
 // SetVolumeTermination says whether a volume goes with its server.

@@ -118,15 +118,15 @@ func (s *Service) DeleteSnapshot(ctx context.Context, id string) error {
 				return fault.New(fault.Invalid, "Invalid snapshot: volume %s is being made from it.", v.ID)
 			}
 		}
+		if snap.Status == Deleting {
+			return nil
+		}
 		return s.startSnapshotDelete(caller.From(ctx), tx, snap)
 	})
 	return fault.Wrap("volume.DeleteSnapshot", err)
 }
 
 func (s *Service) startSnapshotDelete(who caller.Info, tx *state.Tx, snap Snapshot) error {
-	if snap.Status == Deleting {
-		return nil
-	}
 	snap.Status, snap.UpdatedAt = Deleting, s.now()
 	if err := s.snapshots.Put(tx, snap); err != nil {
 		return err

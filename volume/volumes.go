@@ -294,6 +294,7 @@ func (s *Service) deleteVolume(ctx context.Context, id string, cascade, force bo
 			if snap.ProjectID != v.ProjectID && !force {
 				return fault.New(fault.Invalid, "Invalid volume: Volume %s must be disassociated from snapshots after volume transfer.", id)
 			}
+			// Also one that is being deleted: that work was just cancelled.
 			if err := s.startSnapshotDelete(who, tx, snap); err != nil {
 				return err
 			}
