@@ -114,9 +114,17 @@ func (s *Service) deleteFinished(tx *state.Tx, r *saga.Run) error {
 	return s.writeServer(tx, &server, nil)
 }
 
+// deleteFailed leaves the server in error. A resize that waited to be confirmed is not to
+// be decided on any more.
 func (s *Service) deleteFailed(tx *state.Tx, r *saga.Run, cause error) error {
+	if server, err := s.server(tx, serverID(r)); err == nil && server.Resize != nil {
+		if err := s.claim(tx, &server, server.Flavor); err != nil {
+			return err
+		}
+	}
 	return s.change(tx, serverID(r), func(server *Server) {
 		server.VMState, server.TaskState, server.Fault = Error, Idle, s.faultOf(cause)
+		server.Resize = nil
 		s.emitSaga(tx, r, server, ".error")
 	})
 }

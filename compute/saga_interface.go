@@ -134,6 +134,28 @@ func (s *Service) interfaceDetach(ctx context.Context, r *saga.Run) error {
 	})
 }
 
+// interfaceRoll gives an interface back to the guest that could not be detached, unless
+// its port is gone.
+func (s *Service) interfaceRoll(ctx context.Context, r *saga.Run) error {
+	var p interfaceParams
+	if err := r.Params(&p); err != nil {
+		return err
+	}
+	return s.onGuest(ctx, r, func(ctx context.Context, server *Server, hv driver.Hypervisor) error {
+		if server.nic(p.NIC.PortID) < 0 {
+			return nil
+		}
+		nic, err := s.plugOne(ctx, server, p.NIC)
+		if err == nil {
+			err = hv.AttachNIC(ctx, server.ID, nic)
+		}
+		if fault.Of(err) == fault.NotFound {
+			return nil
+		}
+		return err
+	})
+}
+
 // DetachInterface begins to take an interface from a server. Its port is deleted if
 // it was made for the server.
 func (s *Service) DetachInterface(ctx context.Context, id, portID string) error {
@@ -153,14 +175,13 @@ func (s *Service) DetachInterface(ctx context.Context, id, portID string) error 
 	return err
 }
 
-// detachInterfaceSaga takes an interface from the guest and lets its port go. What
-// is taken is not given back: a failure leaves the interface in the row, and it can
-// be detached again.
+// detachInterfaceSaga takes an interface from the guest and lets its port go. A guest that
+// does not let go, or says too late that it did, has the interface as before.
 func (s *Service) detachInterfaceSaga() saga.Definition {
 	return saga.Definition{
 		Name: sagaDetachInterface,
 		Steps: []saga.Step{
-			{Name: "compute_detach_interface", Do: s.interfaceDetach, Attempts: driverAttempts},
+			{Name: "compute_detach_interface", Do: s.interfaceDetach, Undo: s.interfaceRoll, Attempts: driverAttempts},
 			{Name: "compute_unplug", Do: s.interfaceUnplug, Attempts: forwardAttempts, Insist: true},
 		},
 		Finished: s.finished(dropNIC),

@@ -112,6 +112,10 @@ func (s *Service) controllerGone(tx *state.Tx, gone saga.Gone) error {
 			return err
 		}
 	}
+	return s.startSweep(tx)
+}
+
+func (s *Service) startSweep(tx *state.Tx) error {
 	_, err := s.core.Sagas.Start(tx, saga.Start{Name: sweepSaga, Resource: "image-store/" + s.cfg.Store.Name()})
 	return err
 }

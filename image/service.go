@@ -116,8 +116,11 @@ func (s *Service) Start(ctx context.Context) error {
 			return fault.Wrap("image.Start", err)
 		}
 	}
-	if s.core.Forked || !s.core.Sagas.Leads() {
+	switch {
+	case s.core.Forked:
 		return nil
+	case !s.core.Sagas.Leads(): // an earlier run of this controller may have left something
+		return fault.Wrap("image.Start", s.core.DB.Update(ctx, s.startSweep))
 	}
 	return fault.Wrap("image.Start", s.sweep(ctx))
 }

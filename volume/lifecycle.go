@@ -241,6 +241,14 @@ func (s *Service) dropVolume(tx *state.Tx, r *saga.Run) error {
 			return err
 		}
 	}
+	// A backend deletes no volume that has snapshots: what is still recorded of them is
+	// what their deletion could not say any more.
+	for snap := range s.snapshots.Where(tx, s.snapByVol, v.ID) {
+		s.emitSnapshot(starter(r), tx, "delete.end", snap)
+		if err := s.snapshots.Delete(tx, snap.ID); err != nil {
+			return err
+		}
+	}
 	if t, ok := s.transfers.Find(tx, s.transByVol, v.ID); ok {
 		if err := s.transfers.Delete(tx, t.ID); err != nil {
 			return err
