@@ -295,7 +295,10 @@ func (s *Service) volumeRoll(ctx context.Context, r *saga.Run) error {
 		return err
 	}
 	// The server is being deleted; should that fail, the volume is still its own.
-	err = s.cfg.Volumes.Complete(ctx, p.Volume.AttachmentID, p.Volume.Device)
+	server, err := s.load(r)
+	if err == nil {
+		_, err = s.attach(ctx, &server, p.Volume)
+	}
 	if fault.Of(err) == fault.NotFound {
 		return nil
 	}

@@ -17,11 +17,11 @@ import (
 type ledger struct {
 	servers, volumes, snapshots, backups, images, networks, ports, floats, groups []string
 
-	public, subnet string // of the external network
-	image          string
-	flavors        []string
-	deleted        map[string]bool   // what a client asked to delete, whatever the answer
-	origin         map[string]string // the volume of a snapshot: its deletion may cascade
+	public  string // the external network
+	image   string
+	flavors []string
+	deleted map[string]bool   // what a client asked to delete, whatever the answer
+	origin  map[string]string // the volume of a snapshot: its deletion may cascade
 }
 
 // projects are the clients'.

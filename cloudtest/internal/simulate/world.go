@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/welkin-cloud/cloud"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -156,15 +155,6 @@ func (w *world) running() []*controller {
 		}
 	}
 	return list
-}
-
-// any returns a running cloud; with chaos off there is always one.
-func (w *world) any() *cloud.Cloud {
-	c, ok := pick(w.schedule, w.running())
-	if !ok {
-		return nil
-	}
-	return c.cloud
 }
 
 const (
