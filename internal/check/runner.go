@@ -32,7 +32,7 @@ type Runner struct {
 // Run tries all checks, and mends if that is asked for. The error is ctx's: what else
 // goes wrong is a finding.
 func (r *Runner) Run(ctx context.Context, opts *Options) (Report, error) {
-	report := Report{Checks: len(r.Checks)}
+	report := Report{Checks: len(r.Checks), Findings: []Finding{}}
 	found, err := r.confirmed(ctx)
 	for round := 0; err == nil && opts != nil && opts.Mend && round < rounds && mendable(found); round++ {
 		var left []suspicion
