@@ -29,6 +29,7 @@ func TestDatabaseReadOnly(t *testing.T) {
 func TestDatabaseReadOnlyDuringWork(t *testing.T) {
 	for after := range 6 {
 		s := newSite(t, cloudtest.Model{Dir: t.TempDir()})
+		s.WaitIdle() // no commit but those of the server counts
 		down := s.Inject(cloudtest.DatabaseReadOnly().After(after + 1))
 		id := s.ask("web")
 		down.Wait(1)
