@@ -134,7 +134,6 @@ func (s *Service) snapshotSaga() saga.Definition {
 		Name: sagaSnapshot,
 		Steps: []saga.Step{{
 			Name: "compute_snapshot", Do: s.snapshot, Undo: s.unsnapshot,
-			Begun: true, // the image is queued
 		}},
 		Finished: s.finished(func(*saga.Run, *Server) {}),
 		Failed:   s.failed(nil),

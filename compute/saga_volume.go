@@ -115,10 +115,7 @@ func (s *Service) attachVolumeSaga() saga.Definition {
 	return saga.Definition{
 		Name: sagaAttachVolume,
 		Steps: []saga.Step{
-			{
-				Name: "compute_connect_volume", Do: s.volumeConnect, Undo: s.volumeRelease, Attempts: driverAttempts,
-				Begun: true, // the volume is reserved
-			},
+			{Name: "compute_connect_volume", Do: s.volumeConnect, Undo: s.volumeRelease, Attempts: driverAttempts},
 			{Name: "compute_attach_volume", Do: s.volumeAttach, Undo: s.volumeDetach, Attempts: driverAttempts},
 			{Name: "compute_complete_volume", Do: s.volumeComplete, Attempts: driverAttempts},
 		},

@@ -80,7 +80,7 @@ func (e *Engine) beginUndo(d *Definition, s *Saga) (bool, error) {
 	for s.Step = min(s.Step, len(d.Steps)-1); s.Step >= 0; s.Step-- {
 		step := d.Steps[s.Step]
 		at := s.stands(step.Name)
-		if step.Undo != nil && (at == done || at == failed || at == none && step.Begun) {
+		if step.Undo != nil && (at == done || at == failed) {
 			return true, s.note(step.Name, undoStarted, e.clock.Now(), nil)
 		}
 	}

@@ -22,7 +22,7 @@ const (
 
 // follows says which events may follow which. Anything else is a bug.
 var follows = map[event][]event{
-	none:        {started, undoStarted},  // see Step.Begun
+	none:        {started},
 	started:     {started, done, failed}, // started again: another attempt
 	done:        {undoStarted},
 	failed:      {undoStarted}, // a failed step may have taken effect

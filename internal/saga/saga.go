@@ -64,10 +64,6 @@ type Step struct {
 	Name string // unique in its saga, and stable: it is stored
 	Do   func(ctx context.Context, r *Run) error
 	Undo func(ctx context.Context, r *Run) error // nil: nothing to undo
-	// Begun says that the transaction that starts the saga does some of this step's
-	// work, such as a reservation: the step is then undone also if it was never tried,
-	// because the saga was cancelled before its turn.
-	Begun bool
 	// Attempts is how many times Do is tried before the saga unwinds, with
 	// backoff between; 0 means 1. Only errors of kind fault.Unavailable,
 	// fault.RateLimited and fault.DeadlineReached are tried again; others unwind
