@@ -268,7 +268,7 @@ func (s *Service) unpackForBackup(ctx context.Context, r *saga.Run) error {
 	if err != nil {
 		return err
 	}
-	return b.Restore(ctx, p.Copy, v.SizeGiB, p.Snapshot)
+	return s.unpack(ctx, r, b, p.Copy, v.SizeGiB, p.Snapshot)
 }
 
 func (s *Service) dropUnpacked(ctx context.Context, r *saga.Run) error {

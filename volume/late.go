@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
+	"github.com/welkin-cloud/cloud/volume/driver"
 )
 
 // late looks, after a backend has made something, that it is still wanted. If this
@@ -24,4 +26,14 @@ func (s *Service) late(ctx context.Context, made error, wanted func(r state.Read
 		return errors.Join(made, err)
 	}
 	return errors.Join(made, fault.New(fault.Conflict, "it was given up meanwhile"))
+}
+
+// unpack makes a volume of a snapshot for the step after this one, which reads it. The
+// one after that removes it: so a copy that comes then, or later, came too late.
+func (s *Service) unpack(ctx context.Context, r *saga.Run, b driver.Backend, copyID string, sizeGiB int, snapshotID string) error {
+	was := r.Saga()
+	return s.late(ctx, b.Restore(ctx, copyID, sizeGiB, snapshotID), func(r state.Reader) bool {
+		now, err := s.core.Sagas.Get(r, was.ID)
+		return err == nil && now.Status == saga.Running && now.Step <= was.Step+1
+	}, func(ctx context.Context) error { return b.Delete(ctx, copyID) })
 }
