@@ -39,9 +39,16 @@ const (
 	methodPassword methods = 1 << iota
 	methodToken
 	methodAppCred
+	methodTOTP
+	methodOAuth1
+	methodExternal
+	methodMapped // federated
+	methodEC2
 )
 
-var methodNames = []string{"password", "token", "application_credential"}
+var methodNames = []string{
+	"password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "ec2credential",
+}
 
 func (m methods) names() []string {
 	list := make([]string, 0, len(methodNames))

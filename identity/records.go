@@ -15,6 +15,10 @@ type userRow struct {
 	User
 	Hash  string `json:"hash,omitempty"`  // bcrypt; empty: no password, no log-in with one
 	Epoch uint16 `json:"epoch,omitempty"` // raised to invalidate every token of the user
+	// Source says who keeps the user: empty for this service, else where its shadow
+	// here comes from, "directory" or "federation". Everything but the proof of who
+	// it is works on the shadow.
+	Source string `json:"source,omitempty"`
 }
 
 // appCredentialRow is an application credential as stored.
