@@ -105,7 +105,8 @@ func (s *Service) powerSaga(name string, v powerVerb) saga.Definition {
 			},
 		}},
 		Finished: s.finished(func(_ *saga.Run, server *Server) {
-			server.VMState, server.PowerState = v.after, v.power
+			server.PowerState = v.power
+			server.turn(v.after)
 		}),
 		Failed: s.broken(),
 		Stuck:  s.broken(),

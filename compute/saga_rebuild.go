@@ -126,12 +126,13 @@ func (s *Service) rebuildSaga() saga.Definition {
 			{Name: "compute_spawn", Do: s.rebuildSpawn, Attempts: driverAttempts},
 		},
 		Finished: s.finished(func(r *saga.Run, server *Server) {
-			server.VMState, server.PowerState = Active, PowerRunning
-			server.LaunchedAt = s.core.Clock.Now()
+			to, power := Active, PowerRunning
 			var p rebuildParams
 			if r.Params(&p) == nil && p.Stopped {
-				server.VMState, server.PowerState = Stopped, PowerShutdown
+				to, power = Stopped, PowerShutdown
 			}
+			server.LaunchedAt, server.PowerState = s.core.Clock.Now(), power
+			server.turn(to)
 		}),
 		Failed: s.broken(),
 		Stuck:  s.broken(),

@@ -174,24 +174,39 @@ func (s *Service) ConfirmResize(ctx context.Context, id string) error {
 	_, err := s.begin(ctx, id, task{
 		op: "compute.ConfirmResize", verb: VerbConfirmResize, saga: sagaConfirm, action: "confirmResize",
 		prepare: func(_ *state.Tx, server *Server) error {
-			if err := notConfirmed(server, "confirmResize"); err != nil || server.Resize == nil {
+			if err := undecided(server, VerbConfirmResize); err != nil {
 				return err
 			}
-			re := *server.Resize
-			re.Confirming = true
-			server.Resize = &re
+			decide(server, true, false)
 			return nil
 		},
 	})
 	return err
 }
 
-// notConfirmed refuses what decides on a resize that is decided already.
-func notConfirmed(server *Server, verb string) error {
-	if server.Resize != nil && server.Resize.Confirming {
+// undecided refuses what decides on a resize otherwise than it is decided already. One
+// that did not come to its end can only be reverted.
+func undecided(server *Server, verb Verb) error {
+	re := server.Resize
+	if re == nil {
+		return nil
+	}
+	if re.Confirming {
 		return fault.New(fault.Conflict, "Cannot '%s' instance %s: its resize is being confirmed.", verb, server.ID)
 	}
+	if verb == VerbConfirmResize && (re.Reverting || server.Flavor.ID != re.New.ID) {
+		return fault.New(fault.Conflict, "Cannot '%s' instance %s: its resize failed and has to be reverted.", verb, server.ID)
+	}
 	return nil
+}
+
+// decide notes what is to become of a server's resize.
+func decide(server *Server, confirm, revert bool) {
+	if server.Resize != nil {
+		re := *server.Resize
+		re.Confirming, re.Reverting = confirm, revert
+		server.Resize = &re
+	}
 }
 
 // confirmSaga gives back what only the old flavor needed.
@@ -211,8 +226,17 @@ func (s *Service) confirmSaga() saga.Definition {
 			}
 			server.Resize = nil
 		}),
-		Failed: s.broken(),
-		Stuck:  s.broken(),
+		Failed: s.failed(undecide),
+		Stuck:  s.failed(undecide),
+	}
+}
+
+// undecide leaves a server in error whose resize could not be confirmed, so that
+// either can be tried once it works again.
+func undecide(_ *saga.Run, server *Server) {
+	decide(server, false, false)
+	if server.TaskState != Deleting {
+		server.VMState = Error
 	}
 }
 
@@ -220,8 +244,14 @@ func (s *Service) confirmSaga() saga.Definition {
 func (s *Service) RevertResize(ctx context.Context, id string) error {
 	_, err := s.begin(ctx, id, task{
 		op: "compute.RevertResize", verb: VerbRevertResize, saga: sagaRevert, action: "revertResize",
-		state:   ResizeReverting,
-		prepare: func(_ *state.Tx, server *Server) error { return notConfirmed(server, "revertResize") },
+		state: ResizeReverting,
+		prepare: func(_ *state.Tx, server *Server) error {
+			if err := undecided(server, VerbRevertResize); err != nil {
+				return err
+			}
+			decide(server, false, true)
+			return nil
+		},
 	})
 	return err
 }

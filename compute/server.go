@@ -137,6 +137,17 @@ type Resize struct {
 	OldState VMState `json:"old_state"`
 	// Confirming is set once it is to last: it cannot be reverted any more.
 	Confirming bool `json:"confirming,omitempty"`
+	// Reverting is set once it is to be undone: it cannot be confirmed any more.
+	Reverting bool `json:"reverting,omitempty"`
+}
+
+// turn sets the state of a server whose guest runs or is off. While a resize is
+// undecided, because its end failed, the server waits for that to be tried again.
+func (s *Server) turn(to VMState) {
+	if s.Resize != nil && (to == Active || to == Stopped) {
+		to = Resized
+	}
+	s.VMState = to
 }
 
 // Status is the status that users see.

@@ -289,6 +289,35 @@ func TestResize(t *testing.T) {
 	require.Equal(t, 2, r.Quota(r.ctx(), project)[compute.Cores].InUse)
 }
 
+// A revert that fails leaves the server in error. Once its guest does something again,
+// the revert can be tried again; that it is confirmed instead is refused.
+func TestRevertFails(t *testing.T) {
+	r := newRig(t)
+	_, err := r.CreateFlavor(r.ctx(), compute.Flavor{ID: "big", Name: "big", VCPUs: 2, MemoryMiB: 1024, DiskGiB: 2, Public: true})
+	require.NoError(t, err)
+	s := r.boot()
+	require.NoError(t, r.ResizeServer(r.ctx(), s.ID, "big"))
+	r.wait(s.ID)
+	r.host.SetFault(func(_ context.Context, op, _ string) error {
+		if op == "Resize" {
+			return fault.New(fault.Invalid, "the host refuses")
+		}
+		return nil
+	})
+	require.NoError(t, r.RevertResize(r.ctx(), s.ID))
+	require.Equal(t, "ERROR", r.wait(s.ID).Status())
+	r.host.SetFault(nil)
+
+	require.NoError(t, r.StopServer(r.ctx(), s.ID))
+	require.Equal(t, "VERIFY_RESIZE", r.wait(s.ID).Status())
+	require.Equal(t, fault.Conflict, fault.Of(r.ConfirmResize(r.ctx(), s.ID)))
+	require.NoError(t, r.RevertResize(r.ctx(), s.ID))
+	s = r.wait(s.ID)
+	require.Equal(t, "ACTIVE", s.Status(), "%+v", s.Fault)
+	require.Equal(t, "m1.small", s.Flavor.Name)
+	require.Equal(t, 1, r.ListHosts(r.ctx())[0].UsedVCPUs)
+}
+
 func TestCreateImageRebuildShelve(t *testing.T) {
 	r := newRig(t)
 	s := r.boot()

@@ -230,7 +230,7 @@ func (s *Service) ResetServer(ctx context.Context, id string, to VMState) error 
 		if len(s.core.Sagas.Active(tx, resource(id))) == 0 {
 			server.TaskState = Idle
 		}
-		server.VMState = to
+		server.turn(to)
 		if to == Active {
 			server.Fault = nil
 		}
