@@ -60,36 +60,56 @@ type LoginRequest struct {
 	Password      *PasswordLogin
 	Token         string // an older token: the method "token"
 	AppCredential *AppCredentialLogin
-	Scope         LoginScope
+	// External names a user that the caller itself has made sure of, as a web server
+	// does with REMOTE_USER: the method "external". It must not come from a client.
+	External *UserRef
+	Scope    LoginScope
 }
 
 // Login issues a token. fault.Unauthenticated is the answer to whatever is wrong
 // with who asks or with the scope, without a word about what it is;
 // fault.RateLimited says that too many passwords are being checked.
 func (s *Service) Login(ctx context.Context, req LoginRequest) (string, *Token, error) {
-	p := payload{}
+	token, t, err := s.login(ctx, req)
+	return token, t, fault.Wrap("identity.Login", err)
+}
+
+func (s *Service) login(ctx context.Context, req LoginRequest) (string, *Token, error) {
 	if err := s.refreshKeys(ctx); err != nil {
-		return "", nil, fault.Wrap("identity.Login", err)
+		return "", nil, err
 	}
-	if err := s.identify(ctx, req, &p); err != nil {
-		return "", nil, fault.Wrap("identity.Login", err)
-	}
-	r := s.core.DB.Snapshot()
-	if err := s.chooseScope(r, req.Scope, &p); err != nil {
-		return "", nil, fault.Wrap("identity.Login", err)
-	}
-	s.finish(r, &p)
-	t, err := s.resolve(r, &p)
+	p := payload{}
+	u, err := s.identify(ctx, req, &p)
 	if err != nil {
-		return "", nil, fault.Wrap("identity.Login", err)
+		return "", nil, err
 	}
+	if err := s.chooseScope(s.core.DB.Snapshot(), req.Scope, &p); err != nil {
+		return "", nil, err
+	}
+	return s.issue(ctx, p, u)
+}
+
+// issue makes the token that a payload describes, for a user as it was when it had
+// proved who it is: what was changed about it since, its password for one, refuses.
+func (s *Service) issue(ctx context.Context, p payload, proved userRow) (string, *Token, error) {
+	r := s.core.DB.Snapshot()
+	if u, err := s.t.users.Get(r, proved.ID); err != nil || u.Epoch != proved.Epoch {
+		return "", nil, errDenied()
+	}
+	p.UserID = proved.ID
+	s.finish(r, &p)
+	t, epoch, err := s.look(r, &p)
+	if err != nil {
+		return "", nil, err
+	}
+	p.Epoch = epoch
 	if t.Trust != nil {
 		if err := s.useTrust(ctx, t.Trust.ID); err != nil {
-			return "", nil, fault.Wrap("identity.Login", err)
+			return "", nil, err
 		}
 	}
 	token, err := s.tokenKeys.seal(p.encode(), p.IssuedAt)
-	return token, t, fault.Wrap("identity.Login", err)
+	return token, t, err
 }
 
 // finish fills in what every new token has of its own. It outlives neither the
@@ -120,44 +140,69 @@ func earlier(a time.Time, b *time.Time) time.Time {
 	return a
 }
 
+// proof is one method of a log-in: it notes in the payload what the token owes to
+// it, and tells who asks.
+type proof func(ctx context.Context, p *payload) (userRow, error)
+
+// proofs are the methods that a request uses, in the order in which they are checked.
+func (s *Service) proofs(req LoginRequest) []proof {
+	var list []proof
+	add := func(used bool, f proof) {
+		if used {
+			list = append(list, f)
+		}
+	}
+	add(req.External != nil, func(_ context.Context, p *payload) (userRow, error) {
+		return s.byExternal(*req.External, p)
+	})
+	add(req.Password != nil, func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byPassword(ctx, *req.Password, p)
+	})
+	add(req.AppCredential != nil, func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byAppCredential(ctx, *req.AppCredential, p)
+	})
+	add(req.Token != "", func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byToken(ctx, req.Token, p)
+	})
+	return list
+}
+
 // identify runs the methods of a request, which must lead to the same user.
-func (s *Service) identify(ctx context.Context, req LoginRequest, p *payload) error {
-	var users []userRow
-	if req.Password != nil {
-		u, err := s.byPassword(ctx, *req.Password)
+func (s *Service) identify(ctx context.Context, req LoginRequest, p *payload) (userRow, error) {
+	list := s.proofs(req)
+	if len(list) == 0 {
+		return userRow{}, fault.New(fault.Invalid, "Expecting to find an authentication method in auth.identity.")
+	}
+	var user userRow
+	for i, prove := range list {
+		u, err := prove(ctx, p)
 		if err != nil {
-			return err
+			return userRow{}, err
 		}
-		users, p.Methods = append(users, u), p.Methods|methodPassword
-	}
-	if req.AppCredential != nil {
-		u, err := s.byAppCredential(ctx, *req.AppCredential, p)
-		if err != nil {
-			return err
+		if i > 0 && (u.ID != user.ID || u.Epoch != user.Epoch) {
+			return userRow{}, errDenied()
 		}
-		users = append(users, u)
+		user = u
 	}
-	if req.Token != "" {
-		u, err := s.byToken(ctx, req.Token, p)
-		if err != nil {
-			return err
-		}
-		users = append(users, u)
+	p.UserID = user.ID
+	return user, nil
+}
+
+// byExternal is the method "external".
+func (s *Service) byExternal(ref UserRef, p *payload) (userRow, error) {
+	if ref.ID == "" && ref.Domain == (DomainRef{}) {
+		ref.Domain.ID = DefaultDomainID
 	}
-	if len(users) == 0 {
-		return fault.New(fault.Invalid, "Expecting to find an authentication method in auth.identity.")
+	u, known := s.findUser(s.core.DB.Snapshot(), ref)
+	if !known {
+		return userRow{}, errDenied()
 	}
-	for _, u := range users[1:] {
-		if u.ID != users[0].ID {
-			return errDenied()
-		}
-	}
-	p.UserID, p.Epoch = users[0].ID, users[0].Epoch
-	return nil
+	p.Methods |= methodExternal
+	return u, nil
 }
 
 // byPassword is the method "password".
-func (s *Service) byPassword(ctx context.Context, l PasswordLogin) (userRow, error) {
+func (s *Service) byPassword(ctx context.Context, l PasswordLogin, p *payload) (userRow, error) {
 	r := s.core.DB.Snapshot()
 	u, known := s.findUser(r, l.User)
 	if !known {
@@ -171,18 +216,25 @@ func (s *Service) byPassword(ctx context.Context, l PasswordLogin) (userRow, err
 	if err != nil || now.Hash != u.Hash {
 		return userRow{}, errDenied()
 	}
+	p.Methods |= methodPassword
 	return now, nil
 }
 
 // byToken is the method "token": the new token ends with the old one.
 func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRow, error) {
+	old, err := s.openToken(token)
+	if err != nil {
+		return userRow{}, err
+	}
+	// The user is read before the token is validated: what changes in between is
+	// noticed when the new token is issued.
+	u, gone := s.t.users.Get(s.core.DB.Snapshot(), old.UserID)
 	t, err := s.Validate(ctx, token)
 	if err != nil {
 		return userRow{}, err
 	}
-	old, err := s.openToken(token)
-	if err != nil {
-		return userRow{}, err
+	if gone != nil {
+		return userRow{}, errDenied()
 	}
 	if t.Trust != nil {
 		return userRow{}, fault.New(fault.Forbidden, "A token of a trust cannot be used to get another.")
@@ -195,98 +247,5 @@ func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRo
 	if old.AppCredID != "" {
 		p.AppCredID, p.Scope = old.AppCredID, old.Scope
 	}
-	return s.t.users.Get(s.core.DB.Snapshot(), old.UserID)
-}
-
-// findUser looks a user up.
-func (s *Service) findUser(r state.Reader, ref UserRef) (userRow, bool) {
-	if ref.ID != "" {
-		u, err := s.t.users.Get(r, ref.ID)
-		return u, err == nil
-	}
-	domain, ok := s.findDomain(r, ref.Domain)
-	if !ok {
-		return userRow{}, false
-	}
-	return s.t.users.Find(r, s.t.userName, domain.ID, ref.Name)
-}
-
-func (s *Service) findDomain(r state.Reader, ref DomainRef) (Project, bool) {
-	if ref.ID != "" {
-		p, err := s.domain(r, ref.ID)
-		return p, err == nil
-	}
-	return s.t.projects.Find(r, s.t.projectName, "", ref.Name)
-}
-
-func (s *Service) findProject(r state.Reader, ref ProjectRef) (Project, bool) {
-	if ref.ID != "" {
-		p, err := s.t.projects.Get(r, ref.ID)
-		return p, err == nil
-	}
-	domain, ok := s.findDomain(r, ref.Domain)
-	if !ok {
-		return Project{}, false
-	}
-	return s.t.projects.Find(r, s.t.projectName, domain.ID, ref.Name)
-}
-
-// chooseScope settles what the token is for. Whether the user has a role there is
-// found out when the payload is resolved.
-func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error {
-	if p.AppCredID != "" {
-		return s.keepScope(r, want, p)
-	}
-	switch {
-	case want.Unscoped:
-	case want.TrustID != "":
-		t, err := s.t.trusts.Get(r, want.TrustID)
-		if err != nil {
-			return errDenied()
-		}
-		p.Scope = scope{ProjectID: t.ProjectID, TrustID: t.ID}
-	case want.System:
-		p.Scope.System = true
-	case want.Domain != nil:
-		d, ok := s.findDomain(r, *want.Domain)
-		if !ok {
-			return errDenied()
-		}
-		p.Scope.DomainID = d.ID
-	case want.Project != nil:
-		project, ok := s.findProject(r, *want.Project)
-		if !ok {
-			return errDenied()
-		}
-		p.Scope.ProjectID = project.ID
-	default:
-		p.Scope.ProjectID = s.defaultProject(r, p.UserID)
-	}
-	return nil
-}
-
-// keepScope refuses any scope but that of the application credential.
-func (s *Service) keepScope(r state.Reader, want LoginScope, p *payload) error {
-	if want.Unscoped || want.System || want.Domain != nil || want.TrustID != "" {
-		return errDenied()
-	}
-	if want.Project != nil {
-		if project, ok := s.findProject(r, *want.Project); !ok || project.ID != p.Scope.ProjectID {
-			return errDenied()
-		}
-	}
-	return nil
-}
-
-// defaultProject is the user's default project if the user can use it.
-func (s *Service) defaultProject(r state.Reader, userID string) string {
-	u, err := s.t.users.Get(r, userID)
-	if err != nil || u.DefaultProjectID == "" {
-		return ""
-	}
-	sc := scope{ProjectID: u.DefaultProjectID}
-	if s.applyScope(r, sc, &Token{}) != nil || len(s.rolesOn(r, userID, sc)) == 0 {
-		return ""
-	}
-	return u.DefaultProjectID
+	return u, nil
 }

@@ -12,7 +12,7 @@ import (
 type payload struct {
 	Methods   methods
 	UserID    string
-	Epoch     uint16 // of the user's tokens, when this one was issued
+	Epoch     uint16 // the sum of those of all that the token rests on, when it was issued
 	Scope     scope
 	IssuedAt  time.Time // to the microsecond
 	ExpiresAt time.Time

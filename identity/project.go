@@ -21,6 +21,9 @@ type Project struct {
 	Tags        []string   `json:"tags,omitempty"` // sorted
 	Options     Attributes `json:"options,omitempty"`
 	Extra       Attributes `json:"extra,omitempty"`
+	// Epoch is raised when the project is disabled: tokens from before stay void when
+	// it is enabled again.
+	Epoch uint16 `json:"epoch,omitempty"`
 }
 
 // CreateProjectOptions of Service.CreateProject.
@@ -182,6 +185,9 @@ func (s *Service) updateProject(ctx context.Context, op, noun, id string, opts U
 			}
 			set(&old.Name, opts.Name)
 			set(&old.Description, opts.Description)
+			if old.Enabled && opts.Enabled != nil && !*opts.Enabled {
+				old.Epoch++
+			}
 			set(&old.Enabled, opts.Enabled)
 			if opts.Tags != nil {
 				old.Tags = sortedTags(*opts.Tags)

@@ -48,6 +48,8 @@ type implication struct {
 // revocation is a token that was revoked before it expired.
 type revocation struct {
 	AuditID   string    `json:"audit"`
+	Chain     bool      `json:"chain,omitempty"` // also what was made from the token
+	RevokedAt time.Time `json:"revoked,omitzero"`
 	ExpiresAt time.Time `json:"expires"` // of the token: after that the record is of no use
 }
 

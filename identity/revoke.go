@@ -19,13 +19,44 @@ func (s *Service) Revoke(ctx context.Context, token string) error {
 	if err != nil {
 		return fault.Wrap("identity.Revoke", err)
 	}
-	return s.update(ctx, "Revoke", func(tx *state.Tx) error {
+	return s.revoke(ctx, "Revoke", t, revocation{AuditID: t.AuditIDs[0]})
+}
+
+// RevokeChain ends a token, the one it was made from, and all others that were made
+// from that one: fault.Unauthenticated if it is not valid.
+func (s *Service) RevokeChain(ctx context.Context, token string) error {
+	t, err := s.Validate(ctx, token)
+	if err != nil {
+		return fault.Wrap("identity.RevokeChain", err)
+	}
+	first := t.AuditIDs[len(t.AuditIDs)-1]
+	return s.revoke(ctx, "RevokeChain", t, revocation{AuditID: first, Chain: true})
+}
+
+func (s *Service) revoke(ctx context.Context, op string, t *Token, rev revocation) error {
+	rev.ExpiresAt, rev.RevokedAt = t.ExpiresAt, s.core.Clock.Now()
+	return s.update(ctx, op, func(tx *state.Tx) error {
 		if err := s.sweepRevocations(tx, sweepAtOnce); err != nil {
 			return err
 		}
-		s.emit(ctx, tx, "revoked", "token", t.AuditIDs[0])
-		return s.t.revocations.Put(tx, revocation{AuditID: t.AuditIDs[0], ExpiresAt: t.ExpiresAt})
+		if old, err := s.t.revocations.Get(tx, rev.AuditID); err == nil && old.Chain {
+			rev.Chain = true
+		}
+		s.emit(ctx, tx, "revoked", "token", rev.AuditID)
+		return s.t.revocations.Put(tx, rev)
 	})
+}
+
+// revoked reports whether a token was revoked, by itself or with its chain.
+func (s *Service) revoked(r state.Reader, p *payload) bool {
+	if s.t.revocations.Has(r, auditID(p.AuditID)) {
+		return true
+	}
+	if p.ChainID == [auditLen]byte{} {
+		return false
+	}
+	rev, err := s.t.revocations.Get(r, auditID(p.ChainID))
+	return err == nil && rev.Chain
 }
 
 // sweepRevocations removes revocations of tokens that have expired since, most of

@@ -164,16 +164,30 @@ func (e *tokenFault) Error() string { return "the token is void: " + e.reason }
 
 // resolve looks up what a payload is worth in a state.
 func (s *Service) resolve(r state.Reader, p *payload) (*Token, error) {
-	if s.t.revocations.Has(r, auditID(p.AuditID)) {
+	if s.revoked(r, p) {
 		return nil, invalidToken("revoked")
 	}
+	t, epoch, err := s.look(r, p)
+	if err != nil {
+		return nil, err
+	}
+	if epoch != p.Epoch {
+		return nil, invalidToken("the user has changed its password, or something that the token rests on was disabled since")
+	}
+	return t, nil
+}
+
+// look says what a payload stands for, and the sum of the epochs of the users and
+// projects that it rests on. Epochs only rise, so that the sum is another one for ever
+// once one of them has risen.
+func (s *Service) look(r state.Reader, p *payload) (*Token, uint16, error) {
 	u, err := s.t.users.Get(r, p.UserID)
-	if err != nil || u.Epoch != p.Epoch {
-		return nil, invalidToken("the user is gone, or has changed its password or was disabled since")
+	if err != nil {
+		return nil, 0, invalidToken("the user is gone")
 	}
 	userDomain, err := s.enabledUser(r, u.User)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	t := &Token{
 		AuditIDs: []string{auditID(p.AuditID)}, Methods: p.Methods.names(),
@@ -182,23 +196,26 @@ func (s *Service) resolve(r state.Reader, p *payload) (*Token, error) {
 	if p.ChainID != [auditLen]byte{} {
 		t.AuditIDs = append(t.AuditIDs, auditID(p.ChainID))
 	}
+	epoch := u.Epoch + userDomain.Epoch
 	holder := p.UserID // whose roles count
 	if p.Scope.TrustID != "" {
-		if holder, err = s.applyTrust(r, p, t); err != nil {
-			return nil, err
+		trustor, err := s.applyTrust(r, p, t)
+		if err != nil {
+			return nil, 0, err
 		}
+		holder, epoch = trustor.ID, epoch+trustor.Epoch
 	}
-	if err := s.applyScope(r, p.Scope, t); err != nil {
-		return nil, err
+	if err := s.applyScope(r, p.Scope, t, &epoch); err != nil {
+		return nil, 0, err
 	}
 	if t.Scoped() {
 		t.Roles = s.rolesOn(r, holder, p.Scope)
 		if err := s.limitRoles(r, p, t); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	t.principal = t.newPrincipal()
-	return t, nil
+	return t, epoch, nil
 }
 
 // enabledUser returns the domain of a user if both are enabled.
@@ -217,8 +234,9 @@ func tokenUser(u User, domain Project) TokenUser {
 	}
 }
 
-// applyScope fills in what the token is for, if it is there and enabled.
-func (s *Service) applyScope(r state.Reader, sc scope, t *Token) error {
+// applyScope fills in what the token is for, if it is there and enabled, and adds its
+// epochs to the sum.
+func (s *Service) applyScope(r state.Reader, sc scope, t *Token, epoch *uint16) error {
 	switch {
 	case sc.System:
 		t.System = true
@@ -227,19 +245,21 @@ func (s *Service) applyScope(r state.Reader, sc scope, t *Token) error {
 		if err != nil || !d.Enabled {
 			return invalidToken("the domain is gone or disabled")
 		}
-		t.Domain = &Ref{d.ID, d.Name}
+		t.Domain, *epoch = &Ref{d.ID, d.Name}, *epoch+d.Epoch
 	case sc.ProjectID != "":
 		p, err := s.t.projects.Get(r, sc.ProjectID)
 		if err != nil || !p.Enabled {
 			return invalidToken("the project is gone or disabled")
 		}
 		t.Project = &TokenProject{Ref: Ref{p.ID, p.Name}, IsDomain: p.IsDomain}
+		*epoch += p.Epoch
 		if !p.IsDomain {
 			d, err := s.domain(r, p.DomainID)
 			if err != nil || !d.Enabled {
 				return invalidToken("the domain of the project is disabled")
 			}
 			t.Project.Domain = Ref{d.ID, d.Name}
+			*epoch += d.Epoch
 		}
 	}
 	return nil

@@ -128,30 +128,31 @@ func (s *Service) useTrust(ctx context.Context, id string) error {
 	})
 }
 
-// applyTrust fills in the trust of a token and returns whose roles count: those of
-// the trustor. The trust must be there, for the trustee only; how often it may be
+// applyTrust fills in the trust of a token and returns the user whose roles count: the
+// trustor. The trust must be there, for the trustee only; how often it may be
 // used is counted when a token is issued.
-func (s *Service) applyTrust(r state.Reader, p *payload, t *Token) (string, error) {
+func (s *Service) applyTrust(r state.Reader, p *payload, t *Token) (userRow, error) {
 	trust, err := s.t.trusts.Get(r, p.Scope.TrustID)
 	switch {
 	case err != nil:
-		return "", invalidToken("the trust is gone")
+		return userRow{}, invalidToken("the trust is gone")
 	case trust.ExpiresAt != nil && !s.core.Clock.Now().Before(*trust.ExpiresAt):
-		return "", invalidToken("the trust has expired")
+		return userRow{}, invalidToken("the trust has expired")
 	case trust.TrusteeID != p.UserID || trust.ProjectID != p.Scope.ProjectID:
-		return "", fault.New(fault.Forbidden, "User is not a trustee.")
+		return userRow{}, fault.New(fault.Forbidden, "User is not a trustee.")
 	}
 	trustor, err := s.t.users.Get(r, trust.TrustorID)
 	if err != nil {
-		return "", invalidToken("the trustor is gone")
+		return userRow{}, invalidToken("the trustor is gone")
 	}
 	domain, err := s.enabledUser(r, trustor.User)
 	if err != nil {
-		return "", err
+		return userRow{}, err
 	}
 	t.Trust = &trust
 	if trust.Impersonation {
 		t.User = tokenUser(trustor.User, domain)
 	}
-	return trust.TrustorID, nil
+	trustor.Epoch += domain.Epoch
+	return trustor, nil
 }
