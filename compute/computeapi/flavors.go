@@ -15,12 +15,12 @@ import (
 
 func (a *api) flavorRoutes() []httpapi.Route {
 	const one = "/v2.1/flavors/{flavor_id}"
-	// Everybody with a token may read flavors: Nova has no rule for it either.
+	// Everybody with a token may read flavors: Nova has no rule for it.
 	return []httpapi.Route{
-		{Method: "GET", Path: "/v2.1/flavors", AnyToken: true, Handle: a.listFlavors(false)},
-		{Method: "GET", Path: "/v2.1/flavors/detail", AnyToken: true, Handle: a.listFlavors(true)},
+		{Method: "GET", Path: "/v2.1/flavors", Policy: "welkin:flavors:index", Handle: a.listFlavors(false)},
+		{Method: "GET", Path: "/v2.1/flavors/detail", Policy: "welkin:flavors:index", Handle: a.listFlavors(true)},
 		{Method: "POST", Path: "/v2.1/flavors", Policy: "os_compute_api:os-flavor-manage:create", Body: bodies(flavorBody, 55, 1), Handle: a.createFlavor},
-		{Method: "GET", Path: one, AnyToken: true, Handle: a.showFlavor},
+		{Method: "GET", Path: one, Policy: "welkin:flavors:show", Handle: a.showFlavor},
 		{
 			Method: "PUT", Path: one, Policy: "os_compute_api:os-flavor-manage:update", Min: v(55), Handle: a.describeFlavor,
 			Body: body(wrapped("flavor", object(0, []string{"description"}, property{name: "description", schema: `{"type":["string","null"],"maxLength":65535}`}))),

@@ -67,14 +67,14 @@ func (a *api) imageRoutes() []httpapi.Route {
 		return nil
 	}
 	// Nova has no rules of its own here: Glance's decide, through CanSee.
-	route := func(method, path string, h httpapi.Handler) httpapi.Route {
-		return httpapi.Route{Method: method, Path: path, AnyToken: true, Max: proxies, Handle: h}
+	route := func(method, path, rule string, h httpapi.Handler) httpapi.Route {
+		return httpapi.Route{Method: method, Path: path, Policy: "welkin:images:" + rule, Max: proxies, Handle: h}
 	}
-	remove := route("DELETE", "/v2.1/images/{image_id}", a.deleteImage)
+	remove := route("DELETE", "/v2.1/images/{image_id}", "delete", a.deleteImage)
 	remove.Status = http.StatusNoContent
 	return []httpapi.Route{
-		route("GET", "/v2.1/images", a.listImages(false)), route("GET", "/v2.1/images/detail", a.listImages(true)),
-		route("GET", "/v2.1/images/{image_id}", a.showImage), remove,
+		route("GET", "/v2.1/images", "index", a.listImages(false)), route("GET", "/v2.1/images/detail", "index", a.listImages(true)),
+		route("GET", "/v2.1/images/{image_id}", "show", a.showImage), remove,
 	}
 }
 

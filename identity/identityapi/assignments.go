@@ -7,28 +7,45 @@ import (
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
 )
 
 func (a *api) assignmentRoutes() []httpapi.Route {
 	return []httpapi.Route{
-		route("GET", "/v3/role_assignments", "list_role_assignments", targets(ownDomain("target.domain_id")), a.listAssignments),
+		choose(route("GET", "/v3/role_assignments", "list_role_assignments", a.listedAssignments, a.listAssignments),
+			listAssignmentsRule, "list_role_assignments_for_tree"),
 	}
 }
 
 // inheritedKey marks roles that projects inherit, in queries and in answers.
 const inheritedKey = "OS-INHERIT:inherited_to"
 
+// listAssignmentsRule is another one for the assignments on a tree of projects.
+func listAssignmentsRule(_ context.Context, r *httpapi.Request) string {
+	if flag(r.Query(), "include_subtree") {
+		return "identity:list_role_assignments_for_tree"
+	}
+	return "identity:list_role_assignments"
+}
+
+// listedAssignments are those of the caller's domain; those on a tree are of the
+// domain of its root.
+func (a *api) listedAssignments(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
+	if !flag(r.Query(), "include_subtree") {
+		return targets(ownDomain("target.domain_id"))(ctx, r)
+	}
+	t := a.projectAttributes(ctx, r.Query().Get("scope.project.id"))
+	if domain, ok := t["target.project.domain_id"]; ok {
+		t["target.domain_id"] = domain
+	}
+	return t, nil
+}
+
 func (a *api) listAssignments(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	q := r.Query()
 	opts, err := assignmentQuery(q)
 	if err != nil {
 		return nil, err
-	}
-	if opts.Subtree {
-		target, _ := targets(ownDomain("target.domain_id"))(ctx, r)
-		if err := r.Policy.Check(r.Service, "identity:list_role_assignments_for_tree", r.Principal, target); err != nil {
-			return nil, err
-		}
 	}
 	all, err := a.svc.ListAssignments(ctx, opts)
 	if err != nil {

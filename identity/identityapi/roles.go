@@ -2,6 +2,7 @@ package identityapi
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
@@ -10,12 +11,50 @@ import (
 func (a *api) roleRoutes() []httpapi.Route {
 	one := targets(a.roleTarget)
 	return []httpapi.Route{
-		route("GET", "/v3/roles", "list_roles", nil, a.listRoles),
-		withBody("POST", "/v3/roles", "create_role", createSchema("role", roleProperties, "name"), nil, a.createRole),
-		route("GET", "/v3/roles/{role_id}", "get_role", one, a.getRole),
-		withBody("PATCH", "/v3/roles/{role_id}", "update_role", updateSchema("role", roleProperties), one, a.updateRole),
-		route("DELETE", "/v3/roles/{role_id}", "delete_role", one, a.deleteRole),
+		a.ofRoles("list", route("GET", "/v3/roles", "list_roles", nil, a.listRoles)),
+		a.ofRoles("create", withBody("POST", "/v3/roles", "create_role", createSchema("role", roleProperties, "name"), nil, a.createRole)),
+		a.ofRoles("get", route("GET", "/v3/roles/{role_id}", "get_role", one, a.getRole)),
+		a.ofRoles("update", withBody("PATCH", "/v3/roles/{role_id}", "update_role", updateSchema("role", roleProperties), one, a.updateRole)),
+		a.ofRoles("delete", route("DELETE", "/v3/roles/{role_id}", "delete_role", one, a.deleteRole)),
 	}
+}
+
+// ofRoles gives a route a rule of its own for the roles of a domain.
+func (a *api) ofRoles(verb string, line httpapi.Route) httpapi.Route {
+	further := verb + "_domain_role"
+	if verb == "list" {
+		further += "s"
+	}
+	return choose(line, func(ctx context.Context, r *httpapi.Request) string {
+		if a.roleDomain(ctx, r) != "" {
+			return "identity:" + further
+		}
+		return line.Policy
+	}, further)
+}
+
+// roleDomain is the domain of the roles that a request is about: those of the path,
+// the body or the query; empty for roles of no domain.
+func (a *api) roleDomain(ctx context.Context, r *httpapi.Request) string {
+	if id := r.Path("role_id"); id != "" {
+		role, err := a.svc.GetRole(ctx, id)
+		if err != nil {
+			return "" // Handle says so to those who may know
+		}
+		return role.DomainID
+	}
+	if r.HTTP.Method == http.MethodPost {
+		var b struct {
+			Role struct {
+				DomainID string `json:"domain_id"`
+			} `json:"role"`
+		}
+		if r.Decode(&b) != nil {
+			return "" // Handle says so
+		}
+		return b.Role.DomainID
+	}
+	return r.Query().Get("domain_id")
 }
 
 type roleBody struct {
@@ -33,21 +72,9 @@ func showRole(r *httpapi.Request, role identity.Role) object {
 	}, role.Extra)
 }
 
-// domainRule checks the further rule that guards the roles of a domain.
-func domainRule(r *httpapi.Request, domainID, rule string) error {
-	if domainID == "" {
-		return nil
-	}
-	return r.Policy.Check(r.Service, "identity:"+rule, r.Principal, nil)
-}
-
 func (a *api) listRoles(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	q := r.Query()
-	domain := q.Get("domain_id")
-	if err := domainRule(r, domain, "list_domain_roles"); err != nil {
-		return nil, err
-	}
-	all, err := a.svc.ListRoles(ctx, &identity.ListRolesOptions{DomainID: domain, Name: q.Get("name")})
+	all, err := a.svc.ListRoles(ctx, &identity.ListRolesOptions{DomainID: q.Get("domain_id"), Name: q.Get("name")})
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +87,6 @@ func (a *api) createRole(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	if err := domainRule(r, value(b.DomainID), "create_domain_role"); err != nil {
-		return nil, err
-	}
 	role, err := a.svc.CreateRole(ctx, identity.CreateRoleOptions{
 		Name: value(b.Name), DomainID: value(b.DomainID), Description: b.Description,
 		Options: b.Options, Extra: extra,
@@ -73,17 +97,8 @@ func (a *api) createRole(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	return one("role", showRole(r, role)), nil
 }
 
-// roleOf loads the role of the path and checks the rule for the roles of a domain.
-func (a *api) roleOf(ctx context.Context, r *httpapi.Request, rule string) (identity.Role, error) {
-	role, err := a.svc.GetRole(ctx, r.Path("role_id"))
-	if err == nil {
-		err = domainRule(r, role.DomainID, rule)
-	}
-	return role, err
-}
-
 func (a *api) getRole(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	role, err := a.roleOf(ctx, r, "get_domain_role")
+	role, err := a.svc.GetRole(ctx, r.Path("role_id"))
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +106,7 @@ func (a *api) getRole(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 }
 
 func (a *api) updateRole(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	role, err := a.roleOf(ctx, r, "update_domain_role")
+	role, err := a.svc.GetRole(ctx, r.Path("role_id"))
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +128,5 @@ func (a *api) updateRole(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 }
 
 func (a *api) deleteRole(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	role, err := a.roleOf(ctx, r, "delete_domain_role")
-	if err != nil {
-		return nil, err
-	}
-	return httpapi.Empty(), a.svc.DeleteRole(ctx, role.ID)
+	return httpapi.Empty(), a.svc.DeleteRole(ctx, r.Path("role_id"))
 }

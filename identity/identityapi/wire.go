@@ -1,6 +1,7 @@
 package identityapi
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -183,6 +184,16 @@ func route(method, path, rule string, target targetFunc, handle httpapi.Handler)
 func withBody(method, path, rule, schema string, target targetFunc, handle httpapi.Handler) httpapi.Route {
 	line := route(method, path, rule, target, handle)
 	line.Body = []httpapi.Schema{{JSON: schema}}
+	return line
+}
+
+// choose returns a route for whose requests a function picks the rule: that of the
+// route or one of the others.
+func choose(line httpapi.Route, rule func(context.Context, *httpapi.Request) string, others ...string) httpapi.Route {
+	line.Choose = rule
+	for _, name := range others {
+		line.Also = append(line.Also, "identity:"+name)
+	}
 	return line
 }
 

@@ -9,26 +9,26 @@ import (
 )
 
 func (a *api) schemaRoutes() []httpapi.Route {
-	static := func(path string, body any) httpapi.Route {
+	// Glance describes itself to whoever has a token.
+	static := func(path, rule string, body any) httpapi.Route {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			panic(err) // a literal of this file
 		}
-		return httpapi.Route{Method: "GET", Path: path,
-			AnyToken: true, // Glance describes itself to whoever has a token
+		return httpapi.Route{Method: "GET", Path: path, Policy: "welkin:" + rule,
 			Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
 				return httpapi.OK(json.RawMessage(raw)), nil
 			}}
 	}
 	return []httpapi.Route{
-		static("/v2/schemas/image", imageSchema()),
-		static("/v2/schemas/images", listSchema("images", imageSchema())),
-		static("/v2/schemas/member", memberDoc()),
-		static("/v2/schemas/members", listSchema("members", memberDoc())),
-		static("/v2/info/import", map[string]any{"import-methods": map[string]any{
+		static("/v2/schemas/image", "get_schemas", imageSchema()),
+		static("/v2/schemas/images", "get_schemas", listSchema("images", imageSchema())),
+		static("/v2/schemas/member", "get_schemas", memberDoc()),
+		static("/v2/schemas/members", "get_schemas", listSchema("members", memberDoc())),
+		static("/v2/info/import", "get_info", map[string]any{"import-methods": map[string]any{
 			"description": "Import methods available.", "type": "array", "value": []string{},
 		}}),
-		static("/v2/info/stores", map[string]any{"stores": []any{
+		static("/v2/info/stores", "get_info", map[string]any{"stores": []any{
 			map[string]any{"id": a.svc.StoreName(), "default": "true"},
 		}}),
 	}

@@ -92,7 +92,7 @@ func BenchmarkNew(b *testing.B) {
 	for i := range 100 {
 		name := "r" + strconv.Itoa(i)
 		api.Routes = append(api.Routes, httpapi.Route{
-			Method: "POST", Path: "/v2.1/" + name, AnyToken: true, Handle: echo,
+			Method: "POST", Path: "/v2.1/" + name, Policy: "welkin:flavors:index", Handle: echo,
 			Body: []httpapi.Schema{{JSON: strings.ReplaceAll(createSchema, "server", name)}},
 		})
 	}

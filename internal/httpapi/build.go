@@ -58,19 +58,17 @@ func (s *server) build() {
 
 // checkRoute panics if a route is not whole.
 func (s *server) checkRoute(r *Route) {
-	guards := 0
-	for _, set := range []bool{r.Policy != "", r.Public, r.AnyToken} {
-		if set {
-			guards++
-		}
-	}
 	switch {
 	case r.Handle == nil:
 		s.bug(r, "has no handler")
-	case guards != 1:
-		s.bug(r, "needs exactly one of Policy, Public and AnyToken")
-	case r.Policy != "" && !s.opts.Policy.Has(s.api.Service, r.Policy):
-		s.bug(r, "names a rule that does not exist: "+r.Policy)
+	case (r.Policy == "") != r.Public:
+		s.bug(r, "needs either a Policy or to be Public")
+	case (r.Choose == nil) != (len(r.Also) == 0):
+		s.bug(r, "has Also without Choose, or the reverse")
+	case r.Public && (r.Choose != nil || r.EachItem || r.Target != nil):
+		s.bug(r, "is public and has what only a rule needs")
+	case r.EachItem && (r.Choose != nil || r.Target != nil || r.Method != http.MethodGet):
+		s.bug(r, "leaves its rule to each item, but is no list or has a Target")
 	case r.Action != "" && r.Method != http.MethodPost:
 		s.bug(r, "has an action but is not a POST")
 	case r.Stream && (len(r.Body) > 0 || r.Action != ""):
@@ -78,6 +76,19 @@ func (s *server) checkRoute(r *Route) {
 	case s.api.Microversions == nil && (r.Min != Version{} || r.Max != Version{}):
 		s.bug(r, "has a microversion but its service has none")
 	}
+	for _, rule := range r.rules() {
+		if !s.opts.Policy.Has(s.api.Service, rule) {
+			s.bug(r, "names a rule that does not exist: "+rule)
+		}
+	}
+}
+
+// rules are those that may guard the route.
+func (r *Route) rules() []string {
+	if r.Public {
+		return nil
+	}
+	return append([]string{r.Policy}, r.Also...)
 }
 
 // bug panics with what is wrong with a route.

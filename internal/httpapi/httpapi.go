@@ -33,10 +33,17 @@ type Route struct {
 	// Policy is the rule that guards the route, by its name in the service's
 	// policy: required unless Public.
 	Policy string
+	// Choose, if set, gives the rule that guards a request: Policy or one of Also. It
+	// is for requests that differ by what they ask for, such as a filter or the kind
+	// of the resource. The error of what cannot be told belongs to Target or Handle.
+	Choose func(ctx context.Context, r *Request) string
+	// Also are the further rules of Choose.
+	Also []string
+	// EachItem routes list what Policy allows of each item, which Handle asks: the
+	// request itself needs no more than a token, and may get an empty list.
+	EachItem bool
 	// Public routes need no token: discovery, and the request of a token.
 	Public bool
-	// AnyToken routes need a valid token but no rule. Rare; each says why.
-	AnyToken bool
 	// Target gives what Policy is checked against; it runs before Handle, loads
 	// the resource and returns fault.NotFound where the caller must not learn
 	// that it exists. nil means the caller's own project and user:

@@ -150,7 +150,7 @@ func compute() httpapi.API {
 			{Method: "POST", Path: "/v2.1/servers/{server_id}/action", Action: "melt", Policy: show, Min: httpapi.Version{Major: 2, Minor: 90}, Handle: say("melted")},
 			{Method: "GET", Path: "/v2.1/servers/{server_id}/topology", Policy: show, Min: httpapi.Version{Major: 2, Minor: 78}, Handle: say("topology")},
 			{Method: "GET", Path: "/v2.1/flavors", Policy: "os_compute_api:os-flavor-manage:create", Handle: say("flavors")},
-			{Method: "GET", Path: "/v2.1/whoami", AnyToken: true, Handle: func(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+			{Method: "GET", Path: "/v2.1/whoami", Policy: "welkin:flavors:index", Handle: func(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 				who := map[string]any{"user": r.Principal.UserID, "admin": r.May("context_is_admin", nil)}
 				if s := r.Principal.Service; s != nil {
 					who["service"] = s.UserID

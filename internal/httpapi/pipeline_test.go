@@ -215,12 +215,42 @@ func TestTargetRunsBeforeTheRule(t *testing.T) {
 	require.Contains(t, a.body, "Instance hidden could not be found.")
 }
 
+func TestRulesAreChosen(t *testing.T) {
+	const open, closed = "welkin:flavors:index", "os_compute_api:os-flavor-manage:create"
+	api := httpapi.API{Service: "compute", Dialect: httpapi.Nova{}, Routes: []httpapi.Route{
+		{
+			Method: "GET", Path: "/chosen", Policy: open, Also: []string{closed}, Handle: say("x"),
+			Choose: func(_ context.Context, r *httpapi.Request) string { return r.Query().Get("rule") },
+		},
+		{Method: "GET", Path: "/items", Policy: closed, EachItem: true, Handle: say("x")},
+	}}
+	h := httpapi.New(api, options(t, io.Discard))
+	for path, want := range map[string]int{
+		"/chosen?rule=" + open: 200, "/chosen?rule=" + closed: 403, "/chosen?rule=welkin:flavors:show": 500, "/chosen": 500, "/items": 200,
+	} {
+		require.Equal(t, want, ask(t, h, "GET "+path, "", asMember).StatusCode, path)
+		require.Equal(t, 401, ask(t, h, "GET "+path, "").StatusCode, path)
+	}
+}
+
+// guard makes a public route one with a rule.
+func guard(r *httpapi.Route) { r.Public, r.Policy = false, "welkin:flavors:index" }
+
+func noTarget(context.Context, *httpapi.Request) (policy.Target, error) { return nil, nil }
+
+func first(context.Context, *httpapi.Request) string { return "welkin:flavors:index" }
+
 func TestFaultyTablesPanic(t *testing.T) {
 	good := httpapi.Route{Method: "GET", Path: "/x", Public: true, Handle: say("x")}
 	for name, change := range map[string]func(r *httpapi.Route){
 		"no handler":     func(r *httpapi.Route) { r.Handle = nil },
 		"no guard":       func(r *httpapi.Route) { r.Public = false },
-		"two guards":     func(r *httpapi.Route) { r.AnyToken = true },
+		"two guards":     func(r *httpapi.Route) { r.Policy = "welkin:flavors:index" },
+		"public, target": func(r *httpapi.Route) { r.Target = noTarget },
+		"also, unknown":  func(r *httpapi.Route) { guard(r); r.Choose, r.Also = first, []string{"os_compute_api:dance"} },
+		"nothing chosen": func(r *httpapi.Route) { guard(r); r.Also = []string{"welkin:flavors:show"} },
+		"no choice":      func(r *httpapi.Route) { guard(r); r.Choose = first },
+		"items, target":  func(r *httpapi.Route) { guard(r); r.EachItem, r.Target = true, noTarget },
 		"unknown rule":   func(r *httpapi.Route) { r.Public, r.Policy = false, "os_compute_api:dance" },
 		"no JSON":        func(r *httpapi.Route) { r.Body = []httpapi.Schema{{JSON: "{"}} },
 		"action of GET":  func(r *httpapi.Route) { r.Action = "os-stop" },
@@ -252,9 +282,9 @@ func TestRoutesCanBeWalked(t *testing.T) {
 func TestPanicsAndSecrets(t *testing.T) {
 	var log bytes.Buffer
 	api := httpapi.API{Service: "compute", Dialect: httpapi.Nova{}, Routes: []httpapi.Route{
-		{Method: "GET", Path: "/panic", AnyToken: true, Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) { panic("ouch") }},
-		{Method: "GET", Path: "/cause", AnyToken: true, Handle: failing((&fault.Error{Kind: fault.Internal, Message: "boom"}).Because(io.ErrUnexpectedEOF))},
-		{Method: "GET", Path: "/unencodable", AnyToken: true, Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
+		{Method: "GET", Path: "/panic", Policy: "welkin:flavors:index", Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) { panic("ouch") }},
+		{Method: "GET", Path: "/cause", Policy: "welkin:flavors:index", Handle: failing((&fault.Error{Kind: fault.Internal, Message: "boom"}).Because(io.ErrUnexpectedEOF))},
+		{Method: "GET", Path: "/unencodable", Policy: "welkin:flavors:index", Handle: func(context.Context, *httpapi.Request) (*httpapi.Response, error) {
 			return httpapi.OK(func() {}), nil
 		}},
 	}}

@@ -161,8 +161,15 @@ func sameID(a, b string) bool {
 
 // authorize checks the route's rule.
 func (x *exchange) authorize(ctx context.Context, route *boundRoute) error {
-	if route.Policy == "" {
+	if route.Public || route.EachItem {
 		return nil
+	}
+	rule := route.Policy
+	if route.Choose != nil {
+		rule = route.Choose(ctx, &x.request)
+		if rule != route.Policy && !slices.Contains(route.Also, rule) {
+			return fmt.Errorf("httpapi: %s %s chose the rule %q, which is not among its own", route.Method, route.Path, rule)
+		}
 	}
 	target := x.request.ownTarget
 	if route.Target != nil {
@@ -172,7 +179,7 @@ func (x *exchange) authorize(ctx context.Context, route *boundRoute) error {
 		}
 		target = func() policy.Target { return loaded }
 	}
-	return x.opts.Policy.Check(x.api.Service, route.Policy, x.request.Principal, target())
+	return x.opts.Policy.Check(x.api.Service, rule, x.request.Principal, target())
 }
 
 // answer writes a success.

@@ -11,35 +11,60 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 )
 
-// Enforcer evaluates rules. It is safe for concurrent use.
+// Enforcer evaluates rules. It is safe for concurrent use, also while [Enforcer.Load]
+// replaces the rules.
 type Enforcer struct {
-	services  map[string]*ruleset
-	anonymous *Principal // stands for a caller without a token
+	rules     atomic.Pointer[rulebook]
+	anyScope  atomic.Bool // scopes are not looked at
+	anonymous *Principal  // stands for a caller without a token
 }
+
+// rulebook is the rules of all services at one time. It never changes.
+type rulebook map[string]*ruleset
 
 // New returns an enforcer with the built-in defaults of all services, overridden
 // by overrides: service ("compute", "network", …) to rule name to check string.
 // An override may also add rules, for others to refer to.
 func New(overrides map[string]map[string]string) (*Enforcer, error) {
-	e := &Enforcer{services: map[string]*ruleset{}, anonymous: &Principal{}}
-	for _, service := range Services() {
-		set, err := newRuleset(service, defaultRules(service), overrides[service])
-		if err != nil {
-			return nil, fmt.Errorf("policy of %s: %w", service, err)
-		}
-		e.services[service] = set
-	}
-	for _, service := range slices.Sorted(maps.Keys(overrides)) {
-		if e.services[service] == nil {
-			return nil, fault.New(fault.Invalid, "policy: there is no service %q", service)
-		}
+	e := &Enforcer{anonymous: &Principal{}}
+	if err := e.Load(overrides); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
+
+// Load replaces the overrides by others, all at once: a request is judged by the
+// rules of before or by those of after. If anything is wrong with them, all rules stay
+// as they were.
+func (e *Enforcer) Load(overrides map[string]map[string]string) error {
+	book := rulebook{}
+	for _, service := range Services() {
+		set, err := newRuleset(service, defaultRules(service), overrides[service])
+		if err != nil {
+			return fmt.Errorf("policy of %s: %w", service, err)
+		}
+		book[service] = set
+	}
+	for _, service := range slices.Sorted(maps.Keys(overrides)) {
+		if book[service] == nil {
+			return fault.New(fault.Invalid, "policy: there is no service %q", service)
+		}
+	}
+	e.rules.Store(&book)
+	return nil
+}
+
+// IgnoreScopes makes rules hold for tokens of any scope, as they did before OpenStack
+// enforced scopes. To be called before the enforcer is used.
+func (e *Enforcer) IgnoreScopes() { e.anyScope.Store(true) }
+
+// service gives the rules of a service, or nil.
+func (e *Enforcer) service(name string) *ruleset { return (*e.rules.Load())[name] }
 
 // Check reports whether p may do what the service's rule guards, on target:
 // nil, or a fault.Forbidden that names the rule. An unknown rule is refused. A nil
@@ -58,30 +83,33 @@ func (e *Enforcer) Check(service, rule string, p *Principal, target Target) erro
 // Allowed is Check as a boolean, for rules that only widen an answer (such as
 // "may list all projects" or "may see host names").
 func (e *Enforcer) Allowed(service, rule string, p *Principal, target Target) bool {
-	set := e.services[service]
+	set := e.service(service)
 	if set == nil {
 		return false
 	}
-	check := set.checks[rule]
-	if check == nil {
+	b, ok := set.bound[rule]
+	if !ok {
 		return false
 	}
 	if p == nil {
 		p = e.anonymous
 	}
-	return check(p, target)
+	if b.scopes&scopeOf(p) == 0 && !e.anyScope.Load() {
+		return false
+	}
+	return b.check(p, target)
 }
 
 // Has reports whether the service has a rule of that name.
 func (e *Enforcer) Has(service, rule string) bool {
-	set := e.services[service]
-	return set != nil && set.checks[rule] != nil
+	set := e.service(service)
+	return set != nil && set.bound[rule].check != nil
 }
 
 // Rules lists the rules of a service as they are in force, sorted by name; nil if
 // there is no such service.
 func (e *Enforcer) Rules(service string) []Rule {
-	set := e.services[service]
+	set := e.service(service)
 	if set == nil {
 		return nil
 	}

@@ -35,7 +35,7 @@ func TestDefaultsCompile(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]int{
-		"identity": 203, "compute": 216, "placement": 38, "image": 67, "network": 365, "volume": 167,
+		"identity": 203, "compute": 221, "placement": 38, "image": 69, "network": 367, "volume": 171,
 	}, counts)
 	require.Nil(t, e.Rules("bakery"))
 	require.False(t, e.Has("bakery", "x"))
@@ -59,13 +59,13 @@ func TestDefaultsDecide(t *testing.T) {
 		{"compute", "os_compute_api:os-flavor-manage:create", own, []string{"admin"}},
 		{"identity", "identity:list_users", policy.Target{"target.domain_id": "d1"}, []string{"admin", "system", "domain"}},
 		{"identity", "identity:get_user", policy.Target{"target.user.id": "ann"}, []string{"admin", "system", "member", "called"}},
-		{"network", "get_network", policy.Target{"project_id": "p2", "shared": "True"}, []string{"admin", "member", "reader", "system", "domain", "loose", "called", "nobody"}},
+		{"network", "get_network", policy.Target{"project_id": "p2", "shared": "True"}, []string{"admin", "member", "reader", "loose", "called", "nobody"}},
 		{"network", "get_network", policy.Target{"project_id": "p2", "shared": "False", "router:external": "False"}, []string{"admin"}},
 		{"network", "create_network", policy.Target{"tenant_id": "p1", "project_id": "p1"}, []string{"admin", "member", "called"}},
 		{"network", "create_rbac_policy:target_tenant", policy.Target{"target_project": "*"}, []string{"admin"}},
 		{"network", "network_device", policy.Target{"device_owner": "network:dhcp"}, []string{"admin", "member", "reader", "system", "domain", "loose", "called", "nobody"}},
 		{"network", "network_device", policy.Target{"device_owner": "compute:network:x"}, nil},
-		{"image", "get_image", policy.Target{"project_id": "p2", "visibility": "public"}, []string{"admin", "member", "reader", "called", "system", "domain"}},
+		{"image", "get_image", policy.Target{"project_id": "p2", "visibility": "public"}, []string{"admin", "member", "reader", "called"}},
 		{"image", "get_image", policy.Target{"project_id": "p2", "visibility": "private"}, []string{"admin"}},
 		{"volume", "volume:create", own, []string{"admin", "member", "called"}},
 		{"placement", "placement:resource_providers:list", nil, []string{"admin"}},

@@ -14,7 +14,9 @@ type Rule struct {
 	Name  string
 	Check string // its check string, overridden or not
 	// Scopes are the token scopes that the rule is meant for: "system", "domain",
-	// "project". Empty for building blocks. They are recorded, not enforced.
+	// "project". A token of another scope is refused whatever the check says. Empty
+	// for any, as with building blocks; where a rule is referred to by another, only
+	// the scopes of that one count.
 	Scopes []string
 	// Operations are the requests that the rule guards, as the source writes them:
 	// "GET /servers". Empty for building blocks.
@@ -75,7 +77,8 @@ func fields(column, separator string) []string {
 // ruleset is the compiled policy of one service.
 type ruleset struct {
 	rules  map[string]source
-	checks map[string]check
+	bound  map[string]boundRule
+	checks map[string]check // of compileRule
 	// byText shares the closures of rules that say the same, which most do.
 	byText map[string]check
 	// open are the rules being compiled, outermost first, to find cycles.
@@ -106,8 +109,18 @@ func newRuleset(service string, rules map[string]source, overrides map[string]st
 			return nil, err
 		}
 	}
-	s.byText, s.open = nil, nil
+	s.bound = make(map[string]boundRule, len(rules))
+	for name, r := range rules {
+		s.bound[name] = boundRule{s.checks[name], parseScopes(r.scopes)}
+	}
+	s.byText, s.checks, s.open = nil, nil, nil
 	return s, nil
+}
+
+// boundRule is a rule as it is run.
+type boundRule struct {
+	check  check
+	scopes scope
 }
 
 // compileRule compiles the named rule, and first those that it refers to.

@@ -36,7 +36,7 @@ func (a *api) discovery() []httpapi.Route {
 	return []httpapi.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: versions},
 		// Any user may see what there is.
-		{Method: "GET", Path: "/v2.0", AnyToken: true, Handle: resources},
+		{Method: "GET", Path: "/v2.0", Policy: "welkin:get_resources", Handle: resources},
 	}
 }
 

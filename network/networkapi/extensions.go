@@ -51,8 +51,8 @@ var implemented = [][3]string{
 func (a *api) extensions() []httpapi.Route {
 	return []httpapi.Route{
 		// Any user may see what there is.
-		{Method: "GET", Path: "/v2.0/extensions", AnyToken: true, Handle: listExtensions},
-		{Method: "GET", Path: "/v2.0/extensions/{alias}", AnyToken: true, Handle: showExtension},
+		{Method: "GET", Path: "/v2.0/extensions", Policy: "welkin:get_extensions", Handle: listExtensions},
+		{Method: "GET", Path: "/v2.0/extensions/{alias}", Policy: "welkin:get_extensions", Handle: showExtension},
 	}
 }
 

@@ -59,7 +59,7 @@ func (x *resource[T]) routes() []httpapi.Route {
 	if x.list != nil {
 		// The rule decides of each element whether it is listed, as in Neutron:
 		// who may see none gets an empty list.
-		routes = append(routes, httpapi.Route{Method: "GET", Path: all, AnyToken: true, Handle: x.handleList})
+		routes = append(routes, httpapi.Route{Method: "GET", Path: all, Policy: "get_" + x.singular, EachItem: true, Handle: x.handleList})
 	}
 	if x.get != nil {
 		routes = append(routes, httpapi.Route{Method: "GET", Path: one, Policy: "get_" + x.singular, Target: x.load, Handle: x.handleShow})

@@ -13,9 +13,9 @@ import (
 func (a *api) attachmentRoutes() []httpapi.Route {
 	const all, one = "/v3/attachments", "/v3/attachments/{attachment_id}"
 	routes := []httpapi.Route{
-		// What is listed belongs to the caller's project; there is no rule for it.
-		{Method: "GET", Path: all, AnyToken: true, Handle: a.listAttachments},
-		{Method: "GET", Path: all + "/detail", AnyToken: true, Handle: a.listAttachmentsDetail},
+		// What is listed belongs to the caller's project; Cinder has no rule for it.
+		{Method: "GET", Path: all, Policy: "welkin:attachments:index", Handle: a.listAttachments},
+		{Method: "GET", Path: all + "/detail", Policy: "welkin:attachments:index", Handle: a.listAttachmentsDetail},
 		{Method: "POST", Path: all, Policy: "volume:attachment_create", Target: a.newAttachmentTarget, Body: createAttachmentSchema, Handle: a.createAttachment},
 		{Method: "GET", Path: one, Policy: "volume:get", Target: a.attachmentTarget, Handle: a.showAttachment},
 		{Method: "PUT", Path: one, Policy: "volume:attachment_update", Target: a.attachmentTarget, Body: updateAttachmentSchema, Handle: a.updateAttachment},

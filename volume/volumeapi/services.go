@@ -15,10 +15,10 @@ func (a *api) serviceRoutes() []httpapi.Route {
 	return []httpapi.Route{
 		{Method: "GET", Path: "/v3/os-services", Policy: "volume_extension:services:index", Handle: a.listServices},
 		// Any user may choose a zone.
-		{Method: "GET", Path: "/v3/os-availability-zone", AnyToken: true, Handle: a.listZones},
+		{Method: "GET", Path: "/v3/os-availability-zone", Policy: "welkin:availability_zones:index", Handle: a.listZones},
 		{Method: "GET", Path: "/v3/scheduler-stats/get_pools", Policy: "scheduler_extension:scheduler_stats:get_pools", Handle: a.listPools},
 		// Any user may know what lists can be filtered by.
-		{Method: "GET", Path: "/v3/resource_filters", Min: since(33), AnyToken: true, Handle: a.resourceFilters},
+		{Method: "GET", Path: "/v3/resource_filters", Min: since(33), Policy: "welkin:resource_filters:index", Handle: a.resourceFilters},
 		{Method: "GET", Path: "/v3/messages", Min: since(3), Policy: "message:get_all", Handle: listMessages},
 		{Method: "GET", Path: "/v3/messages/{message_id}", Min: since(3), Policy: "message:get", Handle: noMessage},
 		{Method: "DELETE", Path: "/v3/messages/{message_id}", Min: since(3), Policy: "message:delete", Handle: noMessage},

@@ -12,7 +12,7 @@ func (a *api) versionRoutes() []httpapi.Route {
 		{Method: "GET", Path: "/", Public: true, Status: http.StatusMultipleChoices, Handle: versions},
 		{Method: "GET", Path: "/v3", Public: true, Handle: versions},
 		// Any user may see what there is.
-		{Method: "GET", Path: "/v3/extensions", AnyToken: true, Handle: extensions},
+		{Method: "GET", Path: "/v3/extensions", Policy: "welkin:extensions:index", Handle: extensions},
 	}
 }
 

@@ -21,8 +21,8 @@ func (a *api) volumeRoutes() []httpapi.Route {
 		{Method: "PUT", Path: one, Policy: "volume:update", Target: a.volumeTarget, Body: updateVolumeSchema, Handle: a.updateVolume},
 		{Method: "DELETE", Path: one, Policy: "volume:delete", Target: a.volumeTarget, Status: 202, Handle: a.deleteVolume},
 		// A volume without an id is not found, rather than a collection that lacks the method.
-		{Method: "PUT", Path: all, AnyToken: true, Handle: noVolume},
-		{Method: "DELETE", Path: all, AnyToken: true, Handle: noVolume},
+		{Method: "PUT", Path: all, Policy: "volume:update", Handle: noVolume},
+		{Method: "DELETE", Path: all, Policy: "volume:delete", Handle: noVolume},
 		{Method: "GET", Path: one + "/encryption", Policy: "volume_extension:volume_encryption_metadata", Target: a.volumeTarget, Handle: showEncryption},
 	}
 }
