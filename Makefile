@@ -103,6 +103,20 @@ cover: ## coverage of the tests without real drivers, in build/cover.html
 	go tool cover -html=build/cover.out -o build/cover.html
 	@go tool cover -func=build/cover.out | tail -1
 
+# Packages whose tests talk HTTP to the services. The authorisation matrix is not among
+# them: it asks for everything and looks at no answer.
+API = . ./cloudtest ./examples/embed ./examples/unittest ./identity/... \
+	$(filter-out %/httpapi $(shell go list ./identity/...),$(filter %api,$(fast)))
+RECORD = $(CURDIR)/build/served.tsv
+
+.PHONY: coverage-api
+coverage-api: ## which routes of the imitated APIs there are; writes docs/api-coverage.md
+	@mkdir -p build && rm -f $(RECORD)
+	APICOVERAGE=$(RECORD) go test -vet=off -count 1 -timeout 15m -tags apicoverage $(API)
+	@sort -u -o $(RECORD) $(RECORD)
+	APICOVERAGE_RECORD=$(RECORD) go test -count 1 -run TestReport ./internal/apicoverage
+	@sed -n '/^| service/,/^$$/p' docs/api-coverage.md
+
 .PHONY: demo
 demo: ## show a real guest in a real cloud (as root); STOP=1 ends it
 	@examples/server/demo.sh $(if $(STOP),stop,run)

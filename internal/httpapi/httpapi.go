@@ -144,3 +144,19 @@ func Routes(h http.Handler) []Route {
 	}
 	return nil
 }
+
+// APIs returns the APIs below a handler that Mount made, by their prefix ("/compute"):
+// what tests of all services go through.
+func APIs(h http.Handler) map[string]API {
+	m, ok := h.(*mounted)
+	if !ok {
+		return nil
+	}
+	all := map[string]API{}
+	for prefix, below := range m.handlers {
+		if s, ok := below.(*server); ok {
+			all[prefix] = s.api
+		}
+	}
+	return all
+}

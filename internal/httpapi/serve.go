@@ -197,6 +197,7 @@ func (x *exchange) answer(route *boundRoute, resp *Response) error {
 	err := x.write(x.w, x.http, resp, status)
 	if err == nil || errors.Is(err, errWritten) {
 		x.status = status
+		x.served(route, status)
 	}
 	return err
 }
