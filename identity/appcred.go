@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
+	"github.com/welkin-cloud/cloud/internal/policy"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -27,13 +28,22 @@ type ApplicationCredential struct {
 }
 
 // AccessRule is a kind of request that an application credential may be used for.
-// It is handed on in tokens; services enforce it.
+// It is handed on in tokens, and enforced wherever requests come in.
 type AccessRule struct {
 	ID      string `json:"id"`
 	UserID  string `json:"user"`
 	Service string `json:"service"` // "compute"
 	Method  string `json:"method"`  // "GET"
 	Path    string `json:"path"`    // "/v2.1/servers/*/ips"
+}
+
+// accessRules are the rules as those who enforce them want them.
+func accessRules(rules []AccessRule) *policy.AccessRules {
+	list := make([]policy.AccessRule, len(rules))
+	for i, r := range rules {
+		list[i] = policy.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path}
+	}
+	return policy.NewAccessRules(list)
 }
 
 // CreateApplicationCredentialOptions of Service.CreateApplicationCredential.

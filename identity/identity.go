@@ -49,6 +49,9 @@ type Config struct {
 	SharedKeys bool
 	MaxKeys    int           // token keys that are kept, staged and primary included; default 3, at least 2
 	TokenTTL   time.Duration // how long tokens are valid; default 1 h
+	// ExpiredWindow is for how long after its end a token may still be used by a
+	// service that finishes its user's work; default 48 h, negative for not at all.
+	ExpiredWindow time.Duration
 
 	BcryptCost  int // 4 to 31; default 12, as in Keystone
 	HashWorkers int // passwords hashed at once; default the number of CPUs
@@ -90,6 +93,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TokenTTL <= 0 {
 		c.TokenTTL = time.Hour
 	}
+	if c.ExpiredWindow == 0 {
+		c.ExpiredWindow = 48 * time.Hour
+	}
+	c.ExpiredWindow = max(c.ExpiredWindow, 0)
 	if c.Keys == nil && !c.SharedKeys {
 		c.Keys = MemoryKeys()
 	}

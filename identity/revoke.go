@@ -59,10 +59,10 @@ func (s *Service) revoked(r state.Reader, p *payload) bool {
 	return err == nil && rev.Chain
 }
 
-// sweepRevocations removes revocations of tokens that have expired since, most of
-// them at most.
+// sweepRevocations removes revocations of tokens that not even ValidateExpired takes
+// any more, most of them at most.
 func (s *Service) sweepRevocations(tx *state.Tx, most int) error {
-	now := s.core.Clock.Now().Add(-time.Second)
+	now := s.core.Clock.Now().Add(-s.cfg.ExpiredWindow - time.Second)
 	var outdated []string
 	for r := range s.t.revocations.Where(tx, s.t.revokedTill) {
 		if len(outdated) == most || r.ExpiresAt.After(now) {

@@ -89,6 +89,11 @@ func (s *Service) Authenticate(ctx context.Context, token string) (*policy.Princ
 // Validate returns what a token says: fault.Unauthenticated if it is not valid, or
 // not any more. As long as nothing about it changes, the same pointer is returned.
 func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
+	return s.validate(ctx, token, 0)
+}
+
+// validate is Validate for a token that ended no longer than late ago.
+func (s *Service) validate(ctx context.Context, token string, late time.Duration) (*Token, error) {
 	if err := s.refreshKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -102,7 +107,7 @@ func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
 		o = &opened{payload: p}
 		s.tokens.Put(key, o)
 	}
-	if !s.core.Clock.Now().Before(o.payload.ExpiresAt) {
+	if !s.core.Clock.Now().Before(o.payload.ExpiresAt.Add(late)) {
 		return nil, invalidToken("expired")
 	}
 	t, err := s.worth(o)
@@ -316,6 +321,9 @@ func (t *Token) newPrincipal() *policy.Principal {
 	if t.Project != nil {
 		p.ProjectID, p.ProjectName = t.Project.ID, t.Project.Name
 		p.ProjectDomainID, p.ProjectDomainName = t.Project.Domain.ID, t.Project.Domain.Name
+	}
+	if t.AppCredential != nil {
+		p.AccessRules = accessRules(t.AppCredential.AccessRules)
 	}
 	if t.Domain != nil {
 		p.DomainID, p.DomainName = t.Domain.ID, t.Domain.Name

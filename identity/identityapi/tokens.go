@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -56,7 +59,14 @@ func (a *api) subjectTarget(ctx context.Context, r *httpapi.Request) (policy.Tar
 	if subject == "" {
 		return nil, fault.New(fault.Invalid, "Expecting to find X-Subject-Token in the headers of the request.")
 	}
-	t, err := a.svc.Validate(ctx, subject)
+	validate := a.svc.Validate
+	if r.HTTP.Method != http.MethodDelete && allowExpired(r) {
+		validate = a.svc.ValidateExpired
+	}
+	t, err := validate(ctx, subject)
+	if err == nil && !knowsAccessRules(r) && t.Principal().AccessRules != nil {
+		err = fault.Unauthenticated
+	}
 	if fault.Of(err) == fault.Unauthenticated {
 		return nil, fault.New(fault.NotFound, "Could not find token.").Because(err)
 	}
@@ -67,6 +77,20 @@ func (a *api) subjectTarget(ctx context.Context, r *httpapi.Request) (policy.Tar
 	return policy.Target{
 		"target.token.user_id": t.User.ID, "target.token.user.domain.id": t.User.Domain.ID,
 	}, nil
+}
+
+// allowExpired reports whether a token is asked for that may have expired: only a
+// plain yes counts.
+func allowExpired(r *httpapi.Request) bool {
+	answer := strings.ToLower(r.Query().Get("allow_expired"))
+	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, answer)
+}
+
+// knowsAccessRules reports whether whoever validates a token says that it enforces
+// access rules. To others a token that has some is none.
+func knowsAccessRules(r *httpapi.Request) bool {
+	version, err := strconv.ParseFloat(r.HTTP.Header.Get("OpenStack-Identity-Access-Rules"), 64)
+	return err == nil && version >= 1
 }
 
 func (a *api) showToken(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

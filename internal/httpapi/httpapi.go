@@ -75,7 +75,10 @@ type Handler func(ctx context.Context, r *Request) (*Response, error)
 
 // API is one service as served.
 type API struct {
-	Service       string // of its policy: "compute"
+	Service string // of its policy: "compute"
+	// Types are those by which access rules of application credentials know the
+	// service; none means Service.
+	Types         []string
 	Dialect       Dialect
 	Microversions *Microversions
 	Routes        []Route
@@ -90,7 +93,7 @@ type API struct {
 }
 
 // Authenticator tells who a token belongs to: fault.Unauthenticated if it is not
-// valid (any more). identity.Service is one.
+// valid (any more). It may be an [ExpiredAuthenticator] too. identity.Service is both.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (*policy.Principal, error)
 }
@@ -131,6 +134,9 @@ func (o Options) withDefaults() Options {
 func New(api API, opts Options) http.Handler {
 	if api.MaxBody == 0 {
 		api.MaxBody = 1 << 20
+	}
+	if api.Types == nil {
+		api.Types = []string{api.Service}
 	}
 	s := &server{api: api, opts: opts.withDefaults(), words: wordsOf(api.Dialect)}
 	s.build()

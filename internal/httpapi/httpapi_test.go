@@ -38,6 +38,14 @@ func (t tokens) Authenticate(_ context.Context, token string) (*policy.Principal
 	return p, nil
 }
 
+// AuthenticateExpired knows one more token.
+func (t tokens) AuthenticateExpired(ctx context.Context, token string) (*policy.Principal, error) {
+	if token == "expired" {
+		return &policy.Principal{UserID: "late", ProjectID: projectOne}, nil
+	}
+	return t.Authenticate(ctx, token)
+}
+
 // options of the tests, with a log that is kept.
 func options(t testing.TB, log io.Writer) httpapi.Options {
 	enforcer, err := policy.New(nil)
@@ -47,6 +55,11 @@ func options(t testing.TB, log io.Writer) httpapi.Options {
 			"admin":   {UserID: "root", ProjectID: projectTwo, Roles: []string{"admin", "member", "reader"}},
 			"member":  {UserID: "ann", ProjectID: projectOne, Roles: []string{"member", "reader"}},
 			"service": {UserID: "nova", ProjectID: projectTwo, Roles: []string{"service"}},
+			"robot": {UserID: "ann", ProjectID: projectOne, AccessRules: policy.NewAccessRules([]policy.AccessRule{
+				{Service: "identity", Method: "GET", Path: "/v3/users/*"},
+				{Service: "iam", Method: "POST", Path: "/v3/users"},
+				{Service: "compute", Method: "GET", Path: "**"},
+			})},
 		},
 		Policy: enforcer,
 		Log:    slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

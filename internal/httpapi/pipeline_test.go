@@ -33,7 +33,16 @@ func TestAuthentication(t *testing.T) {
 		{"good", "GET /v2.1/whoami", []string{asMember}, 200, `{"admin":false,"user":"ann"}`},
 		{"admin", "GET /v2.1/whoami", []string{asAdmin}, 200, `{"admin":true,"user":"root"}`},
 		{"service", "GET /v2.1/whoami", []string{asMember, service + "service"}, 200, `"service":"nova"`},
-		{"bad service", "GET /v2.1/whoami", []string{asMember, service + "stolen"}, 200, `{"admin":false,"user":"ann"}`},
+		{"bad service", "GET /v2.1/whoami", []string{asMember, service + "stolen"}, 401, `"title":"Unauthorized"`},
+		{"empty service", "GET /v2.1/whoami", []string{asMember, service}, 401, ``},
+		{"not a service", "GET /v2.1/whoami", []string{asMember, service + "admin"}, 401, ``},
+		{"service, bad user", "GET /v2.1/whoami", []string{"X-Auth-Token: stolen", service + "service"}, 401, ``},
+		{"service alone", "GET /v2.1/whoami", []string{service + "service"}, 401, ``},
+		{"expired", "GET /v2.1/whoami", []string{"X-Auth-Token: expired"}, 401, ``},
+		{"expired, with a service", "GET /v2.1/whoami", []string{"X-Auth-Token: expired", service + "service"}, 200, `"user":"late"`},
+		{"expired service", "GET /v2.1/whoami", []string{asMember, service + "expired"}, 401, ``},
+		{"expired, not a service", "GET /v2.1/whoami", []string{"X-Auth-Token: expired", service + "admin"}, 401, ``},
+		{"public with a bad service", "GET /v2.1", []string{asMember, service + "stolen"}, 200, ``},
 		{"service unknown", "GET /v2.1/whoami", []string{asMember, service + "broken"}, 503, ``},
 		{"public without", "GET /v2.1", nil, 200, ``},
 		{"public with a bad one", "GET /v2.1", []string{"X-Auth-Token: stolen"}, 200, ``},
@@ -47,6 +56,52 @@ func TestAuthentication(t *testing.T) {
 				require.Equal(t, `Keystone uri="http://cloud.test/identity"`, a.Header.Get("WWW-Authenticate"))
 			}
 		})
+	}
+}
+
+func TestAccessRules(t *testing.T) {
+	opts := options(t, io.Discard)
+	route := func(method, path string, public bool) httpapi.Route {
+		r := httpapi.Route{Method: method, Path: path, Public: public, Handle: func(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+			return httpapi.OK(r.Principal != nil), nil
+		}}
+		if !public {
+			r.Policy = "identity:get_auth_catalog"
+		}
+		return r
+	}
+	h := httpapi.New(httpapi.API{Service: "identity", Types: []string{"identity", "iam"}, Dialect: httpapi.Keystone{}, Routes: []httpapi.Route{
+		route("GET", "/v3/users", false), route("GET", "/v3/users/{user_id}", false), route("POST", "/v3/users", false),
+		route("GET", "/v3/auth/tokens", false), route("DELETE", "/v3/auth/tokens", false), route("GET", "/v3", true),
+	}}, opts)
+	mounted := httpapi.Mount(map[string]http.Handler{"/identity": h})
+	for _, c := range []struct {
+		line   string
+		header []string
+		status int
+		want   string
+	}{
+		{"GET /v3/users/ann", nil, 200, "true"},
+		{"GET /v3/users/ann/", nil, 401, "The request you have made requires authentication."},
+		{"GET /v3/users", nil, 401, "The request you have made requires authentication."},
+		{"HEAD /v3/users/ann", nil, 401, ""},
+		{"POST /v3/users", nil, 200, "true"},
+		{"GET /v3/auth/tokens", nil, 200, "true"},
+		{"DELETE /v3/auth/tokens", nil, 401, "requires authentication"},
+		{"GET /v3", nil, 200, "false"},
+		{"GET /v3/users", []string{"X-Service-Token: service"}, 200, "true"},
+		{"GET /v3/users", []string{"X-Service-Token: member"}, 401, ""},
+	} {
+		method, path, _ := strings.Cut(c.line, " ")
+		for _, a := range []answer{
+			ask(t, h, c.line, "", append(c.header, "X-Auth-Token: robot")...),
+			ask(t, mounted, method+" /identity"+path, "", append(c.header, "X-Auth-Token: robot")...),
+		} {
+			require.Equal(t, c.status, a.StatusCode, c.line)
+			require.Contains(t, a.body, c.want, c.line)
+		}
+		other := ask(t, h, c.line, "", asMember)
+		require.Equal(t, 200, other.StatusCode, "without rules nothing is closed")
 	}
 }
 

@@ -18,6 +18,9 @@ type Principal struct {
 	RoleIDs           []string
 	TokenID           string     // the audit id of the token, never the token itself
 	Service           *Principal // the calling service, from X-Service-Token
+	// AccessRules of the application credential that the token comes from; nil if it
+	// may be used for every request.
+	AccessRules *AccessRules
 }
 
 // HasRole reports whether the principal has the role, by name.

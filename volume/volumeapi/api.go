@@ -40,7 +40,7 @@ func API(svc *volume.Service) httpapi.API {
 	a := &api{svc}
 	m := microversions
 	return httpapi.API{
-		Service: "volume", Dialect: httpapi.Cinder{}, Microversions: &m,
+		Service: "volume", Types: []string{"block-storage", "volumev3", "volume"}, Dialect: httpapi.Cinder{}, Microversions: &m,
 		RequestIDHeader: "X-Compute-Request-Id", ProjectPrefix: "/v3",
 		Routes: slices.Concat(
 			a.versionRoutes(), a.volumeRoutes(), a.actionRoutes(), a.attachActionRoutes(), a.metadataRoutes(),
