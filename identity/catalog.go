@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -110,12 +111,19 @@ func (s *Service) UpdateService(ctx context.Context, id string, opts UpdateServi
 	return c, err
 }
 
-// DeleteService removes a service and its endpoints.
+// DeleteService removes a service with its endpoints, its limits and the policies
+// that it was given.
 func (s *Service) DeleteService(ctx context.Context, id string) error {
 	return s.update(ctx, "DeleteService", func(tx *state.Tx) error {
+		for _, e := range collect(s.t.endpoints.Where(tx, s.t.endpointService, id), nil) {
+			if err := s.dropEndpoint(ctx, tx, e.ID); err != nil {
+				return err
+			}
+		}
 		s.emit(ctx, tx, deleted, "service", id)
 		return firstError(
-			deleteAll(tx, s.t.endpoints, s.t.endpointService, func(e *Endpoint) string { return e.ID }, id),
+			s.dropRegisteredLimits(ctx, tx, s.t.registeredService, id),
+			deleteAll(tx, s.t.policyPlaces, s.t.placeService, placeKey, id),
 			s.t.services.Delete(tx, id),
 		)
 	})
@@ -141,7 +149,38 @@ func (s *Service) Catalog(ctx context.Context) []CatalogItem {
 	return list
 }
 
-// CatalogRevision changes whenever Catalog may.
+// CatalogOf returns what a project sees of Catalog: if endpoints were put into its
+// catalog, those and the services that have them; else everything.
+func (s *Service) CatalogOf(ctx context.Context, projectID string) []CatalogItem {
+	all := s.Catalog(ctx)
+	if projectID == "" {
+		return all
+	}
+	own := s.endpointsOf(s.core.DB.Snapshot(), projectID)
+	if len(own) == 0 {
+		return all
+	}
+	list := []CatalogItem{}
+	for _, item := range all {
+		item.Endpoints = slices.DeleteFunc(item.Endpoints, func(e Endpoint) bool {
+			return !slices.ContainsFunc(own, func(o Endpoint) bool { return o.ID == e.ID })
+		})
+		if len(item.Endpoints) > 0 {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// CatalogNarrowed reports whether the catalog of a project may differ from that of
+// others.
+func (s *Service) CatalogNarrowed(ctx context.Context, projectID string) bool {
+	r := s.core.DB.Snapshot()
+	return projectID != "" && (s.t.projectEndpoints.Count(r, s.t.endpointInProject, projectID) > 0 ||
+		s.t.projectGroups.Count(r, s.t.groupInProject, projectID) > 0)
+}
+
+// CatalogRevision changes whenever Catalog or CatalogOf may.
 func (s *Service) CatalogRevision() uint64 { return s.t.catalogRevision(s.core.DB.Snapshot()) }
 
 // Expand fills in the parts of an endpoint's URL that depend on who asks: how the

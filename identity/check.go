@@ -28,6 +28,14 @@ func (s *Service) Checks() []check.Check {
 			Name: "identity.catalog", Run: s.checkCatalog,
 			Doc: "Endpoints and regions name services and regions that exist.",
 		},
+		{
+			Name: "identity.filters", Run: s.checkFilters,
+			Doc: "What narrows a project's catalog, and where policies are, names projects, endpoints, groups, policies, services and regions that exist.",
+		},
+		{
+			Name: "identity.limits", Run: s.checkLimits,
+			Doc: "Limits name services, regions, registered limits, projects and domains that exist, and domain configurations name domains.",
+		},
 	}
 }
 

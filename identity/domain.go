@@ -124,6 +124,9 @@ func (s *Service) deleteDomain(ctx context.Context, tx *state.Tx, p Project) err
 	}
 	err := firstError(
 		s.dropAssignments(tx, s.t.assignTarget, domainTarget(p.ID)),
+		deleteAll(tx, s.t.limits, s.t.limitDomain, limitKey, p.ID),
+		s.dropDomainConfig(tx, p.ID),
+		s.dropFilters(tx, p.ID),
 		s.t.projects.Delete(tx, p.ID),
 	)
 	if err == nil {

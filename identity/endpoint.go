@@ -127,10 +127,18 @@ func (s *Service) UpdateEndpoint(ctx context.Context, id string, opts UpdateEndp
 	return e, err
 }
 
-// DeleteEndpoint removes an endpoint.
+// DeleteEndpoint removes an endpoint, and takes it out of the projects' catalogs.
 func (s *Service) DeleteEndpoint(ctx context.Context, id string) error {
 	return s.update(ctx, "DeleteEndpoint", func(tx *state.Tx) error {
-		s.emit(ctx, tx, deleted, "endpoint", id)
-		return s.t.endpoints.Delete(tx, id)
+		return s.dropEndpoint(ctx, tx, id)
 	})
+}
+
+func (s *Service) dropEndpoint(ctx context.Context, tx *state.Tx, id string) error {
+	s.emit(ctx, tx, deleted, "endpoint", id)
+	return firstError(
+		s.t.endpoints.Delete(tx, id),
+		deleteAll(tx, s.t.projectEndpoints, s.t.endpointOf, projectEndpointKey, id),
+		deleteAll(tx, s.t.policyPlaces, s.t.placeEndpoint, placeKey, id),
+	)
 }

@@ -150,6 +150,14 @@ func duplicate(err error, noun, name, domainID string) error {
 	}
 }
 
+// conflict words the error of something that is there already, and passes others on.
+func conflict(err error, noun, detail string) error {
+	if fault.Of(err) != fault.AlreadyExists {
+		return err
+	}
+	return fault.New(fault.AlreadyExists, "Conflict occurred attempting to store %s - %s.", noun, detail)
+}
+
 // firstError returns the first of errs that is not nil. All have been run; in a
 // transaction that ends with the error nothing of them stays.
 func firstError(errs ...error) error {

@@ -57,6 +57,9 @@ type Config struct {
 	HashWorkers int // passwords hashed at once; default the number of CPUs
 	HashQueue   int // log-ins that wait for one of them; default 64
 
+	// LimitModel is LimitsFlat, the default, or LimitsStrictTwoLevel.
+	LimitModel string
+
 	// TokenCache is how many tokens in use are remembered; default 20,000, about
 	// 1 KiB each.
 	TokenCache int
@@ -85,6 +88,7 @@ func (c Config) withDefaults() (Config, error) {
 	text(&c.AdminProject, "admin")
 	text(&c.AdminRole, "admin")
 	text(&c.Region, "RegionOne")
+	text(&c.LimitModel, LimitsFlat)
 	number(&c.MaxKeys, 3)
 	number(&c.BcryptCost, 12)
 	number(&c.HashWorkers, runtime.GOMAXPROCS(0))
@@ -102,6 +106,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxKeys < 2 {
 		return c, fault.New(fault.Invalid, "identity: MaxKeys must be at least 2.")
+	}
+	if c.LimitModel != LimitsFlat && c.LimitModel != LimitsStrictTwoLevel {
+		return c, fault.New(fault.Invalid, "identity: there is no limit model %q.", c.LimitModel)
 	}
 	if c.BcryptCost < bcrypt.MinCost || c.BcryptCost > bcrypt.MaxCost {
 		return c, fault.New(fault.Invalid, "identity: BcryptCost must be from %d to %d.", bcrypt.MinCost, bcrypt.MaxCost)
@@ -156,7 +163,7 @@ func (s *Service) Start(ctx context.Context) error {
 	s.keyMu.Lock()
 	err := firstError(s.tokenKeys.load(ctx), s.credentialKeys.load(ctx))
 	s.keyMu.Unlock()
-	if err != nil {
+	if err = firstError(err, s.checkDepths()); err != nil {
 		return fault.Wrap("identity.Start", err)
 	}
 	if s.core.Forked {

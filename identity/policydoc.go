@@ -65,10 +65,13 @@ func (s *Service) UpdatePolicy(ctx context.Context, id string, opts UpdatePolicy
 	return p, err
 }
 
-// DeletePolicy removes a policy.
+// DeletePolicy removes a policy from all its places.
 func (s *Service) DeletePolicy(ctx context.Context, id string) error {
 	return s.update(ctx, "DeletePolicy", func(tx *state.Tx) error {
 		s.emit(ctx, tx, deleted, "policy", id)
-		return s.t.policies.Delete(tx, id)
+		return firstError(
+			s.t.policies.Delete(tx, id),
+			deleteAll(tx, s.t.policyPlaces, s.t.placePolicy, placeKey, id),
+		)
 	})
 }

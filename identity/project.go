@@ -117,7 +117,7 @@ func (s *Service) placeProject(r state.Reader, p *Project) error {
 	if p.ParentID == "" {
 		p.ParentID = domain.ID
 	}
-	if s.depth(r, p.ParentID) >= maxProjectDepth {
+	if s.depth(r, p.ParentID) >= s.projectDepth() {
 		return fault.New(fault.Forbidden, "Max hierarchy depth reached for %s branch.", p.ParentID)
 	}
 	return nil
@@ -224,8 +224,8 @@ func (s *Service) parentsEnabled(r state.Reader, p Project) error {
 	return nil
 }
 
-// DeleteProject removes a project, its role assignments, and the credentials that
-// are bound to it: fault.Forbidden if it has children. A project that acts as a
+// DeleteProject removes a project, its role assignments and limits, and the
+// credentials that are bound to it: fault.Forbidden if it has children. A project that acts as a
 // domain must be disabled first.
 func (s *Service) DeleteProject(ctx context.Context, id string) error {
 	return s.update(ctx, "DeleteProject", func(tx *state.Tx) error {
@@ -253,6 +253,8 @@ func (s *Service) dropProject(ctx context.Context, tx *state.Tx, p Project) erro
 		deleteAll(tx, s.t.appCreds, s.t.appCredProject, appCredKey, p.ID),
 		deleteAll(tx, s.t.credentials, s.t.credentialProject, credentialKey, p.ID),
 		deleteAll(tx, s.t.trusts, s.t.trustProject, trustKey, p.ID),
+		deleteAll(tx, s.t.limits, s.t.limitProject, limitKey, p.ID),
+		s.dropFilters(tx, p.ID),
 		s.t.projects.Delete(tx, p.ID),
 	)
 	if err == nil {

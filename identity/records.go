@@ -107,6 +107,11 @@ type tables struct {
 
 	policies *state.Collection[PolicyDocument]
 
+	filterTables
+	policyTables
+	limitTables
+	domainConfigs *state.Collection[domainConfigRow]
+
 	trusts       *state.Collection[Trust]
 	trustTrustor *state.Index[Trust]
 	trustTrustee *state.Index[Trust]
@@ -130,7 +135,7 @@ func (t *tables) worthRevision(s *state.Snapshot) uint64 {
 
 // catalogRevision is that of the newest change that may alter the catalog.
 func (t *tables) catalogRevision(s *state.Snapshot) uint64 {
-	return max(t.regions.Revision(s), t.services.Revision(s), t.endpoints.Revision(s))
+	return max(t.regions.Revision(s), t.services.Revision(s), t.endpoints.Revision(s), t.filterRevision(s))
 }
 
 // define adds the collections to db.
@@ -143,6 +148,10 @@ func define(db *state.DB) tables {
 	t.defineCredentials(db)
 	t.defineTrusts(db)
 	t.defineKeys(db)
+	t.defineFilters(db)
+	t.definePolicyPlaces(db)
+	t.defineLimits(db)
+	t.defineDomainConfigs(db)
 	return t
 }
 

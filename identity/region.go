@@ -106,8 +106,8 @@ func (s *Service) checkParent(r state.Reader, id, parentID string) error {
 	return nil
 }
 
-// DeleteRegion removes a region and those below it: fault.Forbidden if one of them
-// has endpoints.
+// DeleteRegion removes a region and those below it with their limits and the policies
+// that they were given: fault.Forbidden if one of them has endpoints.
 func (s *Service) DeleteRegion(ctx context.Context, id string) error {
 	return s.update(ctx, "DeleteRegion", func(tx *state.Tx) error {
 		if _, err := s.t.regions.Get(tx, id); err != nil {
@@ -127,5 +127,9 @@ func (s *Service) dropRegion(ctx context.Context, tx *state.Tx, id string) error
 		}
 	}
 	s.emit(ctx, tx, deleted, "region", id)
-	return s.t.regions.Delete(tx, id)
+	return firstError(
+		s.dropRegisteredLimits(ctx, tx, s.t.registeredRegion, id),
+		deleteAll(tx, s.t.policyPlaces, s.t.placeRegion, placeKey, id),
+		s.t.regions.Delete(tx, id),
+	)
 }

@@ -48,5 +48,7 @@ func (a *api) routes() []httpapi.Route {
 		a.regionRoutes(), a.serviceRoutes(), a.endpointRoutes(),
 		a.credentialRoutes(), a.ec2Routes(), a.appCredentialRoutes(), a.accessRuleRoutes(),
 		a.policyRoutes(), a.trustRoutes(),
+		a.endpointGroupRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(),
+		a.registeredLimitRoutes(), a.limitRoutes(), a.domainConfigRoutes(),
 	)
 }

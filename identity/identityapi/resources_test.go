@@ -17,14 +17,16 @@ import (
 func TestMembersChangeNothing(t *testing.T) {
 	s := serve(t)
 	_, _, token := s.member("ann", "lab")
-	everybodys := map[string]bool{
-		"GET /v3/regions": true, "GET /v3/credentials": true, "GET /v3/auth/projects": true,
-		"GET /v3/auth/domains": true, "GET /v3/auth/system": true, "GET /v3/auth/catalog": true,
+	everybodys := map[string]bool{"identity:list_credentials": true}
+	for _, rule := range enforcer(t).Rules("identity") {
+		if rule.Check == "@" {
+			everybodys[rule.Name] = true
+		}
 	}
 	table := httpapi.Routes(identityapi.New(s.svc, httpapi.Options{Policy: enforcer(t)}))
 	require.Greater(t, len(table), 100)
 	for _, route := range table {
-		if route.Public || everybodys[route.Method+" "+route.Path] {
+		if route.Public || everybodys[route.Policy] {
 			continue
 		}
 		path := route.Path

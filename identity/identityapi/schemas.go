@@ -63,6 +63,28 @@ const (
 	policyProperties = `
 		"type": {"type": "string", "maxLength": 255},
 		"blob": {"type": "string"}`
+	endpointGroupProperties = `
+		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"filters": {"type": "object", "additionalProperties": false, "properties": {
+			"interface": {"enum": ["admin", "internal", "public"]},
+			"service_id": {"type": "string"}, "region_id": {"type": ["string", "null"]}}}`
+	registeredLimitProperties = `
+		"service_id": {"type": "string", "minLength": 1, "maxLength": 64},
+		"region_id": {"type": ["string", "null"], "maxLength": 255},
+		"resource_name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		"default_limit": {"type": "integer", "minimum": -1, "maximum": 2147483647},
+		"description": {"type": ["string", "null"]}`
+	limitProperties = `
+		"project_id": {"type": ["string", "null"], "maxLength": 64},
+		"domain_id": {"type": ["string", "null"], "maxLength": 64},
+		"service_id": {"type": "string", "minLength": 1, "maxLength": 64},
+		"region_id": {"type": ["string", "null"], "maxLength": 255},
+		"resource_name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
+		` + limitChanges
+	limitChanges = `
+		"resource_limit": {"type": "integer", "minimum": -1, "maximum": 2147483647},
+		"description": {"type": ["string", "null"]}`
 	optionsProperty = `"options": {"type": "object", "properties": {"immutable": {"type": ["boolean", "null"]}}}`
 )
 
@@ -80,6 +102,23 @@ func bodySchema(name, properties, rule string) string {
 	return `{"type": "object", "required": ["` + name + `"], "properties": {"` + name + `": {
 		"type": "object", "properties": {` + properties + `}, ` + rule + `}}}`
 }
+
+// strictSchema is the schema of a body whose attributes are all known.
+func strictSchema(name, properties, rule string) string {
+	if rule != "" {
+		rule = ", " + rule
+	}
+	return bodySchema(name, properties, `"additionalProperties": false`+rule)
+}
+
+// batchSchema is the schema of a body that makes several resources at once.
+func batchSchema(name, properties, rule string) string {
+	return `{"type": "object", "required": ["` + name + `"], "additionalProperties": false, "properties": {"` + name + `": {
+		"type": "array", "minItems": 1, "maxItems": 1000, "items": {
+			"type": "object", "additionalProperties": false, "properties": {` + properties + `}, ` + rule + `}}}}`
+}
+
+const configSchema = `{"type": "object", "required": ["config"], "properties": {"config": {"type": "object"}}}`
 
 func quoted(names []string) string {
 	all := make([]string, len(names))

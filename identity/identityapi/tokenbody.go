@@ -98,8 +98,8 @@ func showRef(r identity.Ref) object { return object{"id": r.ID, "name": r.Name} 
 // catalog is the encoded catalog for a token.
 func (a *api) catalog(ctx context.Context, r *httpapi.Request, project, user string) json.RawMessage {
 	key := catalogKey{revision: a.svc.CatalogRevision(), base: r.BaseURL}
-	items := a.svc.Catalog(ctx)
-	if mentions(items, "project_id)s", "tenant_id)s") {
+	items := a.svc.CatalogOf(ctx, project)
+	if a.svc.CatalogNarrowed(ctx, project) || mentions(items, "project_id)s", "tenant_id)s") {
 		key.project = project
 	}
 	if mentions(items, "user_id)s") {
