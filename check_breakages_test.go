@@ -62,6 +62,10 @@ func identityBreakages() []breakage {
 			w.plant("identity.access_rules", "r", map[string]any{"id": "r", "user": "gone"})
 			return "access-rule/r"
 		}},
+		{check: "identity.directories", wreck: func(w *world) string {
+			w.plant("identity.directory_entries", "e", map[string]any{"id": "e", "domain": "default", "noun": "user", "local": "x"})
+			return "directory-entry/e"
+		}},
 		{check: "identity.catalog", wreck: func(w *world) string {
 			w.plant("identity.endpoints", "e", map[string]any{"id": "e", "service": "gone"})
 			return "endpoint/e"

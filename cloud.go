@@ -27,6 +27,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/identity"
+	directory "github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/image"
 	store "github.com/welkin-cloud/cloud/image/driver"
 	"github.com/welkin-cloud/cloud/internal/clock"
@@ -67,6 +68,10 @@ type Config struct {
 	Images      store.Store
 	Volumes     []backend.Backend
 	Backups     store.Store // of volumes; may be nil: there are no backups then
+
+	// Directories keep the users and groups of domains, such as LDAP, by the name of the
+	// domain, which is made if it is not there.
+	Directories map[string]directory.Directory
 
 	// AdminPassword of the user "admin" in project "admin", made at the first
 	// start; empty makes no administrator.
@@ -129,6 +134,9 @@ func New(ctx context.Context, cfg Config) (*Cloud, error) {
 
 // own makes the cloud responsible for closing the drivers.
 func (c *Cloud) own(cfg Config) {
+	for _, d := range cfg.Directories {
+		c.closers = append(c.closers, d.Close)
+	}
 	if cfg.Images != nil {
 		c.closers = append(c.closers, cfg.Images.Close)
 	}
@@ -206,7 +214,8 @@ func partsOf(cfg Config) parts {
 	p := parts{
 		identity: identity.Config{
 			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
-			SharedKeys: cfg.Engine != nil && cfg.Dir == "",
+			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
+			Directories: cfg.Directories,
 		},
 		images:   image.Config{Store: cfg.Images},
 		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},

@@ -64,13 +64,14 @@ var kinds = map[string]kind{
 
 // unshown are the collections that Diff leaves out, and why.
 var unshown = map[string]string{
-	"identity.keys":        "they are secrets",
-	"identity.revocations": "they tell of tokens",
-	"saga.sagas":           "they are journals",
-	"saga.controllers":     "they are signs of life",
-	"compute.placements":   "they are journals",
-	"compute.usages":       "they are sums",
-	"placement.usages":     "they are sums",
+	"identity.keys":              "they are secrets",
+	"identity.revocations":       "they tell of tokens",
+	"identity.directory_entries": "they say how directories call users and groups",
+	"saga.sagas":                 "they are journals",
+	"saga.controllers":           "they are signs of life",
+	"compute.placements":         "they are journals",
+	"compute.usages":             "they are sums",
+	"placement.usages":           "they are sums",
 }
 
 // order of the kinds in Changes.

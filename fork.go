@@ -17,11 +17,17 @@ import (
 // memory is shared, and what the drivers hold is worked out when it is touched. Close it.
 //
 // A fork is what a controller would find that is started at this moment:
+//
 //   - Work under way goes on in the fork too, from what its journal says, against the
 //     drivers in memory. Starting it again costs time for each piece of such work.
+//
 //   - An upload under way is cut off: its image is queued again.
+//
 //   - Guests are as recorded. What differs on the original's drivers (a guest that has
 //     crashed a moment ago, a leak that Check would find) is not known to the fork.
+//
+//   - Directories of users are not asked: their users are as last seen, and cannot log in
+//     with a password.
 //
 // What is in memory differs from real drivers: every host answers; every image is on
 // every host, and reads as zeros of the right length, as volumes and backups do; storage
@@ -31,7 +37,7 @@ import (
 func (c *Cloud) Fork(ctx context.Context) (*Cloud, error) {
 	f := &Cloud{policy: c.policy, parts: c.parts}
 	f.core, f.seed = c.forkCore()
-	f.parts.identity.AdminPassword = ""
+	f.parts.identity.AdminPassword, f.parts.identity.Directories = "", nil
 	if !f.parts.identity.SharedKeys {
 		f.parts.identity.Keys = c.Identity.CopyKeys()
 	}

@@ -25,6 +25,10 @@ func (s *Service) Checks() []check.Check {
 			Doc: "Application credentials, access rules and trusts name users and projects that exist.",
 		},
 		{
+			Name: "identity.directories", Run: s.checkDirectories,
+			Doc: "Users and groups that come from directories have entries, which are of domains that exist.",
+		},
+		{
 			Name: "identity.catalog", Run: s.checkCatalog,
 			Doc: "Endpoints and regions name services and regions that exist.",
 		},

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 
+	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
@@ -52,6 +53,10 @@ func (s *Service) CreateGroup(ctx context.Context, opts CreateGroupOptions) (Gro
 	if g.DomainID == "" {
 		g.DomainID = DefaultDomainID
 	}
+	if a := s.directories.of(g.DomainID); a != nil {
+		made, err := s.createGroupInDirectory(ctx, a, opts)
+		return made, fault.Wrap("identity.CreateGroup", err)
+	}
 	err := s.update(ctx, "CreateGroup", func(tx *state.Tx) error {
 		if err := checkName("group", g.Name, maxName); err != nil {
 			return err
@@ -70,7 +75,11 @@ func (s *Service) CreateGroup(ctx context.Context, opts CreateGroupOptions) (Gro
 
 // GetGroup returns a group by its id.
 func (s *Service) GetGroup(ctx context.Context, id string) (Group, error) {
-	g, err := s.t.groups.Get(s.core.DB.Snapshot(), id)
+	r := s.core.DB.Snapshot()
+	g, err := s.t.groups.Get(r, id)
+	if err == nil && s.gone(r, id) {
+		g, err = Group{}, fault.Missing("group", id)
+	}
 	return g, fault.Wrap("identity.GetGroup", err)
 }
 
@@ -80,8 +89,14 @@ func (s *Service) ListGroups(ctx context.Context, opts *ListGroupsOptions) ([]Gr
 	if opts == nil {
 		opts = &ListGroupsOptions{}
 	}
+	seen, err := s.lookAtGroups(ctx, opts)
+	if err != nil {
+		return nil, fault.Wrap("identity.ListGroups", err)
+	}
 	r := s.core.DB.Snapshot()
-	keep := func(g *Group) bool { return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) }
+	keep := func(g *Group) bool {
+		return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) && seen(g) && !s.gone(r, g.ID)
+	}
 	if opts.UserID == "" {
 		return collect(s.t.groups.All(r), keep), nil
 	}
@@ -99,6 +114,10 @@ func (s *Service) ListGroups(ctx context.Context, opts *ListGroupsOptions) ([]Gr
 
 // UpdateGroup changes a group.
 func (s *Service) UpdateGroup(ctx context.Context, id string, opts UpdateGroupOptions) (Group, error) {
+	if e, err := s.t.directoryEntries.Get(s.core.DB.Snapshot(), id); err == nil {
+		g, err := s.updateGroupInDirectory(ctx, e, opts)
+		return g, fault.Wrap("identity.UpdateGroup", err)
+	}
 	var g Group
 	err := s.update(ctx, "UpdateGroup", func(tx *state.Tx) error {
 		err := s.t.groups.Change(tx, id, func(old *Group) error {
@@ -119,6 +138,9 @@ func (s *Service) UpdateGroup(ctx context.Context, id string, opts UpdateGroupOp
 
 // DeleteGroup removes a group with its role assignments.
 func (s *Service) DeleteGroup(ctx context.Context, id string) error {
+	if err := s.deleteInDirectory(ctx, id); err != nil {
+		return fault.Wrap("identity.DeleteGroup", err)
+	}
 	return s.update(ctx, "DeleteGroup", func(tx *state.Tx) error {
 		g, err := s.t.groups.Get(tx, id)
 		if err != nil {
@@ -132,6 +154,7 @@ func (s *Service) dropGroup(ctx context.Context, tx *state.Tx, g Group) error {
 	err := firstError(
 		s.dropAssignments(tx, s.t.assignActor, groupActor(g.ID)),
 		deleteAll(tx, s.t.members, s.t.memberOf, memberKey, g.ID),
+		s.dropEntry(tx, g.ID),
 		s.t.groups.Delete(tx, g.ID),
 	)
 	if err == nil {
@@ -142,6 +165,9 @@ func (s *Service) dropGroup(ctx context.Context, tx *state.Tx, g Group) error {
 
 // AddUserToGroup puts a user into a group; one that is there stays.
 func (s *Service) AddUserToGroup(ctx context.Context, groupID, userID string) error {
+	if s.shadowed(s.core.DB.Snapshot(), groupID) {
+		return fault.Wrap("identity.AddUserToGroup", s.changeMember(ctx, groupID, userID, driver.Writer.AddMember))
+	}
 	return s.update(ctx, "AddUserToGroup", func(tx *state.Tx) error {
 		if err := s.groupAndUser(tx, groupID, userID); err != nil {
 			return err
@@ -153,6 +179,13 @@ func (s *Service) AddUserToGroup(ctx context.Context, groupID, userID string) er
 
 // RemoveUserFromGroup takes a user out: fault.NotFound if it is not in the group.
 func (s *Service) RemoveUserFromGroup(ctx context.Context, groupID, userID string) error {
+	if s.shadowed(s.core.DB.Snapshot(), groupID) {
+		err := s.CheckUserInGroup(ctx, groupID, userID)
+		if err == nil {
+			err = s.changeMember(ctx, groupID, userID, driver.Writer.RemoveMember)
+		}
+		return fault.Wrap("identity.RemoveUserFromGroup", err)
+	}
 	return s.update(ctx, "RemoveUserFromGroup", func(tx *state.Tx) error {
 		if err := s.groupAndUser(tx, groupID, userID); err != nil {
 			return err
@@ -167,6 +200,9 @@ func (s *Service) RemoveUserFromGroup(ctx context.Context, groupID, userID strin
 
 // CheckUserInGroup returns nil if the user is in the group, fault.NotFound if not.
 func (s *Service) CheckUserInGroup(ctx context.Context, groupID, userID string) error {
+	if err := s.seeGroupsOf(ctx, userID); err != nil {
+		return fault.Wrap("identity.CheckUserInGroup", err)
+	}
 	r := s.core.DB.Snapshot()
 	err := s.groupAndUser(r, groupID, userID)
 	if err == nil && !s.t.members.Has(r, state.Key(groupID, userID)) {
@@ -177,6 +213,9 @@ func (s *Service) CheckUserInGroup(ctx context.Context, groupID, userID string) 
 
 // ListUsersInGroup returns the users of a group in order of their ids.
 func (s *Service) ListUsersInGroup(ctx context.Context, groupID string) ([]User, error) {
+	if err := s.seeMembers(ctx, groupID); err != nil {
+		return nil, fault.Wrap("identity.ListUsersInGroup", err)
+	}
 	r := s.core.DB.Snapshot()
 	if !s.t.groups.Has(r, groupID) {
 		return nil, fault.Wrap("identity.ListUsersInGroup", fault.Missing("group", groupID))

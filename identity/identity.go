@@ -14,12 +14,14 @@ package identity
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/identity/internal/recent"
 	"github.com/welkin-cloud/cloud/internal/core"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -63,6 +65,19 @@ type Config struct {
 	// TokenCache is how many tokens in use are remembered; default 20,000, about
 	// 1 KiB each.
 	TokenCache int
+
+	// Directories keep the users and groups of domains, by the name of the domain, which
+	// is made if it is not there. Their owner closes them, after the service. See
+	// AttachDirectory.
+	Directories map[string]driver.Directory
+	// DirectoryRefresh is after which time shadows of users and groups are compared with
+	// their directories again; default 5 min. It bounds how long somebody can go on who
+	// was disabled or deleted there, as long as the directory answers.
+	DirectoryRefresh time.Duration
+	DirectoryTimeout time.Duration // of a call to a directory; default 10 s
+	// DirectoryLimit is how many users or groups of a directory one list may have;
+	// default 10,000.
+	DirectoryLimit int
 }
 
 // CatalogEntry is a service of this cloud for the catalog.
@@ -94,6 +109,13 @@ func (c Config) withDefaults() (Config, error) {
 	number(&c.HashWorkers, runtime.GOMAXPROCS(0))
 	number(&c.HashQueue, 64)
 	number(&c.TokenCache, 20_000)
+	number(&c.DirectoryLimit, 10_000)
+	if c.DirectoryRefresh <= 0 {
+		c.DirectoryRefresh = 5 * time.Minute
+	}
+	if c.DirectoryTimeout <= 0 {
+		c.DirectoryTimeout = 10 * time.Second
+	}
 	if c.TokenTTL <= 0 {
 		c.TokenTTL = time.Hour
 	}
@@ -131,6 +153,8 @@ type Service struct {
 	secrets    *recent.Cache[string, [32]byte] // of application credentials
 	secretSalt string
 
+	directories directories
+
 	owned func() error // closes what Open made; nil after New
 }
 
@@ -155,10 +179,11 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		tokens:         recent.New[[32]byte, *opened](cfg.TokenCache),
 		secrets:        recent.New[string, [32]byte](cfg.TokenCache),
 		secretSalt:     hex.EncodeToString(salt[:]),
+		directories:    directories{byDomain: map[string]*attached{}},
 	}, nil
 }
 
-// Start reads or makes the keys, and then does what Bootstrap does.
+// Start reads or makes the keys, does what Bootstrap does, and attaches the directories.
 func (s *Service) Start(ctx context.Context) error {
 	s.keyMu.Lock()
 	err := firstError(s.tokenKeys.load(ctx), s.credentialKeys.load(ctx))
@@ -166,17 +191,21 @@ func (s *Service) Start(ctx context.Context) error {
 	if err = firstError(err, s.checkDepths()); err != nil {
 		return fault.Wrap("identity.Start", err)
 	}
-	if s.core.Forked {
-		return nil
+	if !s.core.Forked {
+		if err := s.Bootstrap(ctx); err != nil {
+			return err
+		}
 	}
-	return s.Bootstrap(ctx)
+	return fault.Wrap("identity.Start", s.startDirectories(ctx))
 }
 
-// Close ends a service that Open made, and its state. After New it does nothing:
-// the service has no work of its own, and the state is the caller's.
+// Close ends what the service does by itself, and closes the directories that were
+// attached to it. It ends the state of a service that Open made; after New the state is
+// the caller's.
 func (s *Service) Close() error {
+	err := s.closeDirectories()
 	if s.owned == nil {
-		return nil
+		return err
 	}
-	return s.owned()
+	return errors.Join(err, s.owned())
 }

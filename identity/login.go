@@ -204,6 +204,10 @@ func (s *Service) byExternal(ref UserRef, p *payload) (userRow, error) {
 // byPassword is the method "password".
 func (s *Service) byPassword(ctx context.Context, l PasswordLogin, p *payload) (userRow, error) {
 	r := s.core.DB.Snapshot()
+	if a, ref := s.directoryOf(r, l.User); a != nil {
+		p.Methods |= methodPassword
+		return s.byDirectory(ctx, a, ref, l.Password)
+	}
 	u, known := s.findUser(r, l.User)
 	if !known {
 		u = userRow{}

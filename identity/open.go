@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -50,8 +51,7 @@ func Open(ctx context.Context, cfg Config, opts *OpenOptions) (*Service, error) 
 		return nil, fault.Wrap("identity.Open", err)
 	}
 	if err := s.Start(ctx); err != nil {
-		c.DB.Close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

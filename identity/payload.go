@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -160,22 +161,28 @@ func decodePayload(b []byte) (payload, error) {
 }
 
 // The first byte of an encoded id: packedID before 16 bytes that are 32 hexadecimal
-// digits, or the length of the text that follows.
+// digits, packedHash before 32 that are 64 of them, as of users in directories, or the
+// length of the text that follows.
 const (
-	packedID = 0
-	maxID    = 64
+	packedID   = 0
+	maxID      = 64
+	packedHash = maxID + 1
 )
 
 func appendID(b []byte, id string) []byte {
-	if raw, ok := packID(id); ok {
+	raw, ok := packID(id)
+	switch {
+	case ok && len(raw) == sha256.Size:
+		return append(append(b, packedHash), raw...)
+	case ok:
 		return append(append(b, packedID), raw...)
 	}
 	return append(append(b, byte(len(id))), id...)
 }
 
-// packID returns the bytes of 32 lower-case hexadecimal digits.
+// packID returns the bytes of 32 or 64 lower-case hexadecimal digits.
 func packID(id string) ([]byte, bool) {
-	if len(id) != 32 {
+	if len(id) != 32 && len(id) != 2*sha256.Size {
 		return nil, false
 	}
 	raw, err := hex.DecodeString(id)
@@ -204,8 +211,11 @@ func (r *reader) byte() byte { return r.take(1)[0] }
 
 func (r *reader) id() string {
 	n := int(r.byte())
-	if n == packedID {
+	switch n {
+	case packedID:
 		return hex.EncodeToString(r.take(16))
+	case packedHash:
+		return hex.EncodeToString(r.take(sha256.Size))
 	}
 	r.check(n <= maxID)
 	if r.bad {

@@ -121,6 +121,9 @@ type tables struct {
 	revokedTill *state.Index[revocation]
 
 	keys *state.Collection[storedKeys]
+
+	directoryEntries *state.Collection[directoryEntry]
+	directoryDomain  *state.Index[directoryEntry]
 }
 
 // worthRevision is the revision of the newest change that may alter what a token is
@@ -152,6 +155,7 @@ func define(db *state.DB) tables {
 	t.definePolicyPlaces(db)
 	t.defineLimits(db)
 	t.defineDomainConfigs(db)
+	t.defineDirectories(db)
 	return t
 }
 

@@ -70,6 +70,10 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 	if u.DomainID == "" {
 		u.DomainID = DefaultDomainID
 	}
+	if a := s.directories.of(u.DomainID); a != nil {
+		made, err := s.createInDirectory(ctx, a, opts)
+		return made, fault.Wrap("identity.CreateUser", err)
+	}
 	if err := s.readyUser(ctx, &u, opts.Password); err != nil {
 		return User{}, fault.Wrap("identity.CreateUser", err)
 	}
@@ -109,23 +113,40 @@ func (s *Service) readyUser(ctx context.Context, u *userRow, password string) er
 
 // GetUser returns a user by its id.
 func (s *Service) GetUser(ctx context.Context, id string) (User, error) {
-	u, err := s.t.users.Get(s.core.DB.Snapshot(), id)
+	r := s.core.DB.Snapshot()
+	u, err := s.t.users.Get(r, id)
+	if err == nil && s.gone(r, id) {
+		u, err = userRow{}, fault.Missing("user", id)
+	}
 	return u.User, fault.Wrap("identity.GetUser", err)
 }
 
 // FindUser returns the user of a name in a domain.
 func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, error) {
 	u, ok := s.t.users.Find(s.core.DB.Snapshot(), s.t.userName, domainID, name)
+	if a := s.directories.of(domainID); a != nil && (!ok || u.Source == sourceDirectory) {
+		found, err := s.findInDirectory(ctx, a, name)
+		return found, fault.Wrap("identity.FindUser", err)
+	}
 	if !ok {
 		return User{}, fault.Wrap("identity.FindUser", fault.Missing("user", name))
 	}
 	return u.User, nil
 }
 
-// ListUsers returns users in order of their ids.
+// ListUsers returns users in order of their ids. A directory is asked only for the
+// users of its own domain; without a domain, those of them are listed that are known:
+// fault.Unavailable if the directory of the domain does not answer.
 func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User, error) {
 	if opts == nil {
 		opts = &ListUsersOptions{}
+	}
+	seen := func(*userRow) bool { return true }
+	if a := s.directories.of(opts.DomainID); a != nil {
+		var err error
+		if seen, err = s.usersSeen(ctx, a, opts); err != nil {
+			return nil, fault.Wrap("identity.ListUsers", err)
+		}
 	}
 	r := s.core.DB.Snapshot()
 	all := s.t.users.All(r)
@@ -134,7 +155,7 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 	}
 	list := []User{}
 	for u := range all {
-		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) {
+		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) && seen(&u) && !s.gone(r, u.ID) {
 			list = append(list, u.User)
 		}
 	}
@@ -143,6 +164,10 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 
 // UpdateUser changes a user.
 func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOptions) (User, error) {
+	if row, err := s.t.users.Get(s.core.DB.Snapshot(), id); err == nil && row.Source == sourceDirectory && !opts.ownOnly() {
+		u, err := s.updateInDirectory(ctx, row, opts)
+		return u, fault.Wrap("identity.UpdateUser", err)
+	}
 	var hash string
 	if opts.Password != nil && *opts.Password != "" {
 		if _, err := s.GetUser(ctx, id); err != nil {
@@ -198,6 +223,9 @@ func (s *Service) ChangePassword(ctx context.Context, id, old, password string) 
 	if err != nil {
 		u.Hash = ""
 	}
+	if u.Source == sourceDirectory {
+		return fault.Wrap("identity.ChangePassword", s.changeInDirectory(ctx, u, old, password))
+	}
 	if err := s.hasher.Compare(ctx, u.Hash, old); err != nil {
 		return fault.Wrap("identity.ChangePassword", err)
 	}
@@ -218,6 +246,9 @@ func (s *Service) ChangePassword(ctx context.Context, id, old, password string) 
 // DeleteUser removes a user with its role assignments, group memberships,
 // credentials, application credentials and trusts.
 func (s *Service) DeleteUser(ctx context.Context, id string) error {
+	if err := s.deleteInDirectory(ctx, id); err != nil {
+		return fault.Wrap("identity.DeleteUser", err)
+	}
 	return s.update(ctx, "DeleteUser", func(tx *state.Tx) error {
 		u, err := s.t.users.Get(tx, id)
 		if err != nil {
@@ -239,6 +270,7 @@ func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
 		deleteAll(tx, s.t.credentials, s.t.credentialUser, credentialKey, u.ID),
 		deleteAll(tx, s.t.trusts, s.t.trustTrustor, trustKey, u.ID),
 		deleteAll(tx, s.t.trusts, s.t.trustTrustee, trustKey, u.ID),
+		s.dropEntry(tx, u.ID),
 		s.t.users.Delete(tx, u.ID),
 	)
 	if err == nil {

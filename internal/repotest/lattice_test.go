@@ -22,7 +22,7 @@ var lattice = []struct {
 	{"identity/internal/...", nil, "a detail of the service"},
 	{"*/driver", []string{"internal/fault"}, "what implementers see is values and error kinds"},
 	{"*/drivertest", []string{"NOUN/driver"}, "a suite knows the contract and no driver"},
-	{"identity", []string{"internal/...", "identity/internal/..."}, "who asks does not depend on what is there to ask for"},
+	{"identity", []string{"internal/...", "identity/driver", "identity/internal/..."}, "who asks does not depend on what is there to ask for"},
 	{"identity/identityapi", []string{"internal/...", "identity", "identity/internal/..."}, "a face of its service"},
 	{"image", []string{"internal/...", "image/driver"}, "images stand alone"},
 	{"image/imageapi", []string{"internal/...", "image"}, "a face of its service"},
