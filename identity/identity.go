@@ -5,7 +5,8 @@
 // Tokens are Fernet messages that carry only who, what for and until when.
 // Everything else is looked up in the state whenever a token is used, so what is
 // disabled, deleted or taken away is so at once, and nothing needs to be stored to
-// issue a token. What a look-up has found is remembered until the state changes.
+// issue a token. What a look-up has found is remembered until something that it has
+// read changes.
 //
 // The methods of Service are trusted: they authorise nothing. Policy is enforced
 // where requests come in, in package identityapi.

@@ -126,16 +126,6 @@ type tables struct {
 	directoryDomain  *state.Index[directoryEntry]
 }
 
-// worthRevision is the revision of the newest change that may alter what a token is
-// worth, whichever controller made it.
-func (t *tables) worthRevision(s *state.Snapshot) uint64 {
-	return max(
-		t.projects.Revision(s), t.users.Revision(s), t.members.Revision(s), t.groups.Revision(s),
-		t.roles.Revision(s), t.implications.Revision(s), t.assignments.Revision(s),
-		t.appCreds.Revision(s), t.accessRules.Revision(s), t.trusts.Revision(s), t.revocations.Revision(s),
-	)
-}
-
 // catalogRevision is that of the newest change that may alter the catalog.
 func (t *tables) catalogRevision(s *state.Snapshot) uint64 {
 	return max(t.regions.Revision(s), t.services.Revision(s), t.endpoints.Revision(s), t.filterRevision(s))

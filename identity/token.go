@@ -70,10 +70,10 @@ type opened struct {
 	resolved atomic.Pointer[resolved]
 }
 
-// resolved is the worth of a token as of a revision of the identity state.
+// resolved is the worth of a token, and what of the state it rests on.
 type resolved struct {
-	revision uint64
-	token    *Token
+	token     *Token
+	footprint *state.Footprint
 }
 
 // Authenticate tells who a token belongs to: fault.Unauthenticated if it is not
@@ -121,21 +121,19 @@ func (s *Service) validate(ctx context.Context, token string, late time.Duration
 	return s.worth(o)
 }
 
-// worth returns what a token says by the newest state that is known.
+// worth returns what a token says by the newest state that is known. It is looked up
+// again only when something has changed that was read to find it out.
 func (s *Service) worth(o *opened) (*Token, error) {
-	snapshot := s.core.DB.Snapshot()
-	revision := s.t.worthRevision(snapshot)
-	if r := o.resolved.Load(); r != nil && r.revision == revision {
-		return r.token, nil
+	snapshot, last := s.core.DB.Snapshot(), o.resolved.Load()
+	if last != nil && s.core.DB.Holds(last.footprint, snapshot) {
+		return last.token, nil
 	}
-	t, err := s.resolve(snapshot, &o.payload)
+	trace := s.core.DB.Trace(snapshot)
+	t, err := s.resolve(trace, &o.payload)
 	if err != nil {
 		return nil, err
 	}
-	if old := o.resolved.Load(); old != nil && old.token.same(t) {
-		t = old.token
-	}
-	o.resolved.Store(&resolved{revision: revision, token: t})
+	o.resolved.Store(&resolved{token: t, footprint: trace.Footprint()})
 	return t, nil
 }
 
@@ -333,20 +331,6 @@ func (t *Token) newPrincipal() *policy.Principal {
 		p.RoleIDs = append(p.RoleIDs, r.ID)
 	}
 	return p
-}
-
-// same reports whether two tokens of the same payload say the same.
-func (t *Token) same(o *Token) bool {
-	return t.User == o.User && slices.EqualFunc(t.Roles, o.Roles, func(a, b Role) bool {
-		return a.ID == b.ID && a.Name == b.Name
-	}) && equal(t.Project, o.Project) && equal(t.Domain, o.Domain) &&
-		(t.AppCredential == nil) == (o.AppCredential == nil) &&
-		(t.AppCredential == nil || t.AppCredential.Ref == o.AppCredential.Ref) && t.Trust == nil && o.Trust == nil
-}
-
-// equal compares what two pointers point to.
-func equal[T comparable](a, b *T) bool {
-	return a == b || a != nil && b != nil && *a == *b
 }
 
 func auditID(id [auditLen]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

@@ -127,9 +127,7 @@ func (c *Collection[T]) Has(r Reader, key string) bool { return c.read(r, key) !
 // whether there is one.
 func (c *Collection[T]) Find(r Reader, ix *Index[T], parts ...string) (T, bool) {
 	index, key := c.index(ix), Key(parts...)
-	if tx, ok := r.(*Tx); ok {
-		tx.scans(exactly(c.pos, index, key))
-	}
+	r.scans(exactly(c.pos, index, key))
 	if doc := r.table(c.pos).first(index, key); doc != nil {
 		return *doc.(*T), true
 	}
@@ -157,9 +155,7 @@ func (c *Collection[T]) Count(r Reader, ix *Index[T], parts ...string) int {
 	if ix != nil {
 		s = beginning(c.pos, c.index(ix), parts)
 	}
-	if tx, ok := r.(*Tx); ok {
-		tx.scans(s)
-	}
+	r.scans(s)
 	t, n := r.table(c.pos), 0
 	if ix == nil {
 		return t.docs.Len()
@@ -215,9 +211,7 @@ func (c *Collection[T]) Delete(tx *Tx, key string) error {
 }
 
 func (c *Collection[T]) read(r Reader, key string) *T {
-	if tx, ok := r.(*Tx); ok {
-		tx.reads(location{c.pos, key})
-	}
+	r.reads(location{c.pos, key})
 	doc, _ := r.table(c.pos).get(key).(*T)
 	return doc
 }
@@ -244,10 +238,9 @@ func (c *Collection[T]) write(tx *Tx, key string, doc *T) error {
 // note to what was seen if the consumer stops early.
 func (c *Collection[T]) seq(r Reader, s span) iter.Seq[T] {
 	return func(yield func(T) bool) {
+		note := r.scans(s)
 		tx, _ := r.(*Tx)
-		note := 0
 		if tx != nil {
-			note = tx.scans(s)
 			tx.share(c.pos)
 		}
 		r.table(c.pos).walk(s, func(key string, doc any) bool {

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 )
@@ -27,6 +28,8 @@ type DB struct {
 	durable atomic.Pointer[Snapshot] // newest that the engine has; what readers see
 	head    atomic.Pointer[Snapshot] // newest of all; what transactions begin from
 
+	changes changes // of what footprints are of
+
 	turn sync.Mutex // held to commit, and by a transaction that runs alone
 
 	mu      sync.Mutex // guards what follows, and changes of durable and head
@@ -50,7 +53,7 @@ func New(engine Engine, opts *Options) *DB {
 	if opts != nil && opts.History > 0 {
 		keep = opts.History
 	}
-	return &DB{engine: engine, keep: keep, byName: map[string]int{}}
+	return &DB{engine: engine, keep: keep, byName: map[string]int{}, changes: changes{seed: maphash.MakeSeed()}}
 }
 
 func (db *DB) define(s schema) int {

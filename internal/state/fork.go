@@ -11,7 +11,7 @@ import (
 // same documents. It can be watched from the revision that it began with.
 func (db *DB) Fork() *DB {
 	now := db.Snapshot()
-	f := &DB{keep: db.keep, schemas: db.schemas, byName: db.byName, parent: db}
+	f := &DB{keep: db.keep, schemas: db.schemas, byName: db.byName, parent: db, changes: changes{seed: db.changes.seed}}
 	f.origin = &Snapshot{revision: now.revision, tables: now.tables}
 	f.start(f.origin)
 	return f

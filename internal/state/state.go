@@ -50,12 +50,15 @@ var (
 	ErrCompacted = fault.New(fault.Exhausted, "the revision is too old to be followed")
 )
 
-// Reader is what can be read from: a *Snapshot or, in a transaction, a *Tx, which
-// sees its own writes.
+// Reader is what can be read from: a *Snapshot, a *Trace of one or, in a transaction, a
+// *Tx, which sees its own writes.
 type Reader interface {
 	// Revision is the revision of the state that is read.
 	Revision() uint64
 	table(i int) *table
+	// reads and scans are told what is read; scans returns the position of the note.
+	reads(l location)
+	scans(s span) int
 }
 
 // Snapshot is the state at one revision. It never changes.
@@ -69,6 +72,8 @@ type Snapshot struct {
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
 func (s *Snapshot) table(i int) *table { return s.tables[i] }
+func (s *Snapshot) reads(location)     {}
+func (s *Snapshot) scans(span) int     { return 0 }
 
 // Event says that something happened to a resource. One transaction may emit
 // several; each change of a user-visible resource emits one.
