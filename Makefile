@@ -7,8 +7,8 @@ SHELL := /bin/bash
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 
-# Packages whose tests run real guests and networks: one at a time.
-REAL := ./compute/libvirt/... ./network/linux/... ./internal/guestimage/... ./examples/server/...
+# Packages whose tests run real guests, networks and servers: one at a time.
+REAL := ./compute/libvirt/... ./network/linux/... ./identity/ldap/... ./internal/guestimage/... ./examples/server/...
 real = $(shell go list $(REAL))
 fast = $(filter-out $(real),$(shell go list ./...))
 # The race detector costs tenfold: it watches where goroutines share memory.
