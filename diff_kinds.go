@@ -12,8 +12,8 @@ var noise = []string{"updated", "revision", "generation"}
 
 // kinds are the collections that Diff shows.
 var kinds = map[string]kind{
-	"identity.projects":                {noun: "project"},
-	"identity.users":                   {noun: "user", secrets: []string{"hash"}, noise: []string{"epoch"}},
+	"identity.projects":                {noun: "project", noise: []string{"epoch"}},
+	"identity.users":                   {noun: "user", secrets: []string{"hash", "previous"}, noise: []string{"epoch"}},
 	"identity.groups":                  {noun: "group"},
 	"identity.memberships":             {noun: "membership"},
 	"identity.roles":                   {noun: "role"},
@@ -66,6 +66,7 @@ var kinds = map[string]kind{
 var unshown = map[string]string{
 	"identity.keys":              "they are secrets",
 	"identity.revocations":       "they tell of tokens",
+	"identity.login_records":     "they tell of log-ins",
 	"identity.directory_entries": "they say how directories call users and groups",
 	"saga.sagas":                 "they are journals",
 	"saga.controllers":           "they are signs of life",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -98,7 +99,7 @@ func (s *Service) bootAdmin(ctx context.Context, tx *state.Tx, hash string) erro
 	if !ok {
 		user = userRow{
 			User: User{ID: s.core.IDs.Hex(), Name: s.cfg.AdminName, DomainID: DefaultDomainID, Enabled: true},
-			Hash: hash,
+			Hash: hash, PasswordSet: s.core.Clock.Now().UTC(), Created: s.core.Clock.Now().UTC().Truncate(time.Second),
 		}
 		s.emit(ctx, tx, created, "user", user.ID)
 		if err := s.t.users.Insert(tx, user); err != nil {

@@ -22,7 +22,7 @@ func (s *Service) Checks() []check.Check {
 		},
 		{
 			Name: "identity.credentials", Run: s.checkCredentials,
-			Doc: "Application credentials, access rules and trusts name users and projects that exist.",
+			Doc: "Application credentials, access rules, trusts and login records name users and projects that exist.",
 		},
 		{
 			Name: "identity.directories", Run: s.checkDirectories,
@@ -182,6 +182,11 @@ func (s *Service) checkCredentials(_ context.Context, l *check.Look) error {
 	}
 	for a := range s.t.accessRules.All(r) {
 		n.need(n.user(a.UserID), "access-rule/"+a.ID, "user", a.UserID, drop(s.t.accessRules, a.ID))
+	}
+	for record := range s.t.loginRecords.All(r) {
+		if record.UserID != noUser {
+			n.need(n.user(record.UserID), "login-record/"+record.UserID, "user", record.UserID, drop(s.t.loginRecords, record.UserID))
+		}
 	}
 	for t := range s.t.trusts.All(r) {
 		resource, gone := "trust/"+t.ID, drop(s.t.trusts, t.ID)

@@ -20,3 +20,18 @@ func (s *Service) OpenPayload(token string) []byte {
 	b, _ := s.tokenKeys.open(token)
 	return b
 }
+
+// ReencodeReceipt is ReencodePayload for receipts.
+func ReencodeReceipt(b []byte) (again []byte, ok bool) {
+	r, ok := decodeReceipt(b)
+	return r.encode(), ok
+}
+
+// LoginRecords counts the users whose log-ins something is remembered of.
+func (s *Service) LoginRecords() int {
+	n := 0
+	for range s.t.loginRecords.All(s.core.DB.Snapshot()) {
+		n++
+	}
+	return n
+}

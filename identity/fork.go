@@ -5,7 +5,7 @@ package identity
 // then on are not known to the other.
 func (s *Service) CopyKeys() KeyStore {
 	copied := &memoryKeys{sets: map[string]map[int][]byte{}}
-	for _, ring := range []*keyring{s.tokenKeys, s.credentialKeys} {
+	for _, ring := range []*keyring{s.tokenKeys, s.receiptKeys, s.credentialKeys} {
 		list := ring.keys.Load().list
 		set := make(map[int][]byte, len(list))
 		for i, key := range list {

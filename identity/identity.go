@@ -16,6 +16,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"regexp"
 	"runtime"
 	"sync"
 	"time"
@@ -55,6 +56,11 @@ type Config struct {
 	// ExpiredWindow is for how long after its end a token may still be used by a
 	// service that finishes its user's work; default 48 h, negative for not at all.
 	ExpiredWindow time.Duration
+	// ReceiptTTL is how long a log-in that needs further methods can be continued;
+	// default 5 min.
+	ReceiptTTL time.Duration
+
+	Passwords PasswordRules
 
 	BcryptCost  int // 4 to 31; default 12, as in Keystone
 	HashWorkers int // passwords hashed at once; default the number of CPUs
@@ -124,6 +130,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.ExpiredWindow = 48 * time.Hour
 	}
 	c.ExpiredWindow = max(c.ExpiredWindow, 0)
+	if c.ReceiptTTL <= 0 {
+		c.ReceiptTTL = 5 * time.Minute
+	}
 	if c.Keys == nil && !c.SharedKeys {
 		c.Keys = MemoryKeys()
 	}
@@ -146,8 +155,11 @@ type Service struct {
 	t      tables
 	hasher *hasher
 
+	patterns []*regexp.Regexp // of PasswordRules
+
 	keyMu          sync.Mutex // held while keys are changed
 	tokenKeys      *keyring
+	receiptKeys    *keyring
 	credentialKeys *keyring
 
 	tokens     *recent.Cache[[32]byte, *opened]
@@ -166,6 +178,11 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fault.Wrap("identity.New", err)
 	}
+	rules, patterns, err := cfg.Passwords.ready()
+	if err != nil {
+		return nil, fault.Wrap("identity.New", err)
+	}
+	cfg.Passwords = rules
 	var salt [32]byte
 	c.IDs.Read(salt[:])
 	t := define(c.DB)
@@ -173,9 +190,10 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 		cfg.Keys = &stateKeys{db: c.DB, sets: t.keys}
 	}
 	return &Service{
-		core: c, cfg: cfg, t: t,
+		core: c, cfg: cfg, t: t, patterns: patterns,
 		hasher:         newHasher(cfg.BcryptCost, cfg.HashWorkers, cfg.HashQueue),
 		tokenKeys:      &keyring{set: TokenKeys, store: cfg.Keys, ids: c.IDs},
+		receiptKeys:    &keyring{set: ReceiptKeys, store: cfg.Keys, ids: c.IDs},
 		credentialKeys: &keyring{set: CredentialKeys, store: cfg.Keys, ids: c.IDs},
 		tokens:         recent.New[[32]byte, *opened](cfg.TokenCache),
 		secrets:        recent.New[string, [32]byte](cfg.TokenCache),
@@ -187,7 +205,7 @@ func New(c *core.Core, cfg Config) (*Service, error) {
 // Start reads or makes the keys, does what Bootstrap does, and attaches the directories.
 func (s *Service) Start(ctx context.Context) error {
 	s.keyMu.Lock()
-	err := firstError(s.tokenKeys.load(ctx), s.credentialKeys.load(ctx))
+	err := firstError(s.tokenKeys.load(ctx), s.receiptKeys.load(ctx), s.credentialKeys.load(ctx))
 	s.keyMu.Unlock()
 	if err = firstError(err, s.checkDepths()); err != nil {
 		return fault.Wrap("identity.Start", err)

@@ -123,33 +123,35 @@ func (k *keyring) open(text string) ([]byte, bool) {
 	return message, message != nil
 }
 
-// RotateKeys makes the staged token key primary and stages a new one; the oldest
-// keys beyond Config.MaxKeys are dropped, and tokens that they sealed are void. Call
+// RotateKeys makes the staged keys of tokens and of receipts primary and stages new
+// ones; the oldest beyond Config.MaxKeys are dropped, and what they sealed is void. Call
 // it at most every Config.TokenTTL divided by MaxKeys-2, and tokens end by their
 // expiry only.
 func (s *Service) RotateKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	if err := s.tokenKeys.rotate(ctx, s.cfg.MaxKeys); err != nil {
-		return fault.Wrap("identity.RotateKeys", err)
+	err := s.tokenKeys.rotate(ctx, s.cfg.MaxKeys)
+	if err == nil {
+		err = s.receiptKeys.rotate(ctx, s.cfg.MaxKeys)
 	}
 	s.tokens.Clear()
-	return nil
+	return fault.Wrap("identity.RotateKeys", err)
 }
 
 // refreshKeys is ReloadKeys if the store tells that they have changed.
 func (s *Service) refreshKeys(ctx context.Context) error {
-	if !s.tokenKeys.stale() {
+	if !s.tokenKeys.stale() && !s.receiptKeys.stale() {
 		return nil
 	}
 	return s.ReloadKeys(ctx)
 }
 
-// ReloadKeys reads the token keys anew, after somebody else has rotated them.
+// ReloadKeys reads the keys of tokens and receipts anew, after somebody else has
+// rotated them.
 func (s *Service) ReloadKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	if err := s.tokenKeys.load(ctx); err != nil {
+	if err := firstError(s.tokenKeys.load(ctx), s.receiptKeys.load(ctx)); err != nil {
 		return fault.Wrap("identity.ReloadKeys", err)
 	}
 	s.tokens.Clear()

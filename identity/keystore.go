@@ -19,6 +19,7 @@ import (
 // The sets of keys that a KeyStore keeps.
 const (
 	TokenKeys      = "fernet-keys"
+	ReceiptKeys    = "receipt-keys"
 	CredentialKeys = "credential-keys"
 )
 

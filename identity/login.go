@@ -58,17 +58,21 @@ type LoginScope struct {
 // agree, and what the token is to be for.
 type LoginRequest struct {
 	Password      *PasswordLogin
+	TOTP          *TOTPLogin
 	Token         string // an older token: the method "token"
 	AppCredential *AppCredentialLogin
 	// External names a user that the caller itself has made sure of, as a web server
 	// does with REMOTE_USER: the method "external". It must not come from a client.
 	External *UserRef
-	Scope    LoginScope
+	// Receipt of an earlier log-in of the same user, whose methods count as well.
+	Receipt string
+	Scope   LoginScope
 }
 
 // Login issues a token. fault.Unauthenticated is the answer to whatever is wrong
-// with who asks or with the scope, without a word about what it is;
-// fault.RateLimited says that too many passwords are being checked.
+// with who asks or with the scope, without a word about what it is, but for a right
+// password that has expired and a *MoreMethodsError; fault.RateLimited says that too
+// many passwords are being checked.
 func (s *Service) Login(ctx context.Context, req LoginRequest) (string, *Token, error) {
 	token, t, err := s.login(ctx, req)
 	return token, t, fault.Wrap("identity.Login", err)
@@ -83,17 +87,44 @@ func (s *Service) login(ctx context.Context, req LoginRequest) (string, *Token, 
 	if err != nil {
 		return "", nil, err
 	}
+	if err := s.enough(req, &u, &p); err != nil {
+		return "", nil, err
+	}
 	if err := s.chooseScope(s.core.DB.Snapshot(), req.Scope, &p); err != nil {
 		return "", nil, err
 	}
-	return s.issue(ctx, p, u)
+	token, t, err := s.issue(ctx, p, u)
+	if err != nil {
+		return "", nil, err
+	}
+	return token, t, s.noteLogin(ctx, u, req)
+}
+
+// enough adds the methods of a receipt, and refuses what does not meet the user's
+// rules.
+func (s *Service) enough(req LoginRequest, u *userRow, p *payload) error {
+	if req.Receipt != "" {
+		done, err := s.redeem(req.Receipt, u)
+		if err != nil {
+			return err
+		}
+		p.Methods |= done
+	}
+	if suffice(u, p.Methods) {
+		return nil
+	}
+	r := s.core.DB.Snapshot()
+	if s.inactive(r, u) {
+		return errDenied()
+	}
+	return s.needMethods(r, u, p.Methods)
 }
 
 // issue makes the token that a payload describes, for a user as it was when it had
 // proved who it is: what was changed about it since, its password for one, refuses.
 func (s *Service) issue(ctx context.Context, p payload, proved userRow) (string, *Token, error) {
 	r := s.core.DB.Snapshot()
-	if u, err := s.t.users.Get(r, proved.ID); err != nil || u.Epoch != proved.Epoch {
+	if u, err := s.t.users.Get(r, proved.ID); err != nil || u.Epoch != proved.Epoch || s.inactive(r, &u) {
 		return "", nil, errDenied()
 	}
 	p.UserID = proved.ID
@@ -158,6 +189,9 @@ func (s *Service) proofs(req LoginRequest) []proof {
 	add(req.Password != nil, func(ctx context.Context, p *payload) (userRow, error) {
 		return s.byPassword(ctx, *req.Password, p)
 	})
+	add(req.TOTP != nil, func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byPasscode(ctx, *req.TOTP, req.Password != nil, p)
+	})
 	add(req.AppCredential != nil, func(ctx context.Context, p *payload) (userRow, error) {
 		return s.byAppCredential(ctx, *req.AppCredential, p)
 	})
@@ -199,29 +233,6 @@ func (s *Service) byExternal(ref UserRef, p *payload) (userRow, error) {
 	}
 	p.Methods |= methodExternal
 	return u, nil
-}
-
-// byPassword is the method "password".
-func (s *Service) byPassword(ctx context.Context, l PasswordLogin, p *payload) (userRow, error) {
-	r := s.core.DB.Snapshot()
-	if a, ref := s.directoryOf(r, l.User); a != nil {
-		p.Methods |= methodPassword
-		return s.byDirectory(ctx, a, ref, l.Password)
-	}
-	u, known := s.findUser(r, l.User)
-	if !known {
-		u = userRow{}
-	}
-	if err := s.hasher.Compare(ctx, u.Hash, l.Password); err != nil {
-		return userRow{}, err
-	}
-	// The state may have changed while the password was checked.
-	now, err := s.t.users.Get(s.core.DB.Snapshot(), u.ID)
-	if err != nil || now.Hash != u.Hash {
-		return userRow{}, errDenied()
-	}
-	p.Methods |= methodPassword
-	return now, nil
 }
 
 // byToken is the method "token": the new token ends with the old one.

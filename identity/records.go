@@ -18,7 +18,12 @@ type userRow struct {
 	// Source says who keeps the user: empty for this service, else where its shadow
 	// here comes from, "directory" or "federation". Everything but the proof of who
 	// it is works on the shadow.
-	Source string `json:"source,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	Created time.Time `json:"created,omitzero"`
+
+	PasswordSet time.Time `json:"password_set,omitzero"`
+	SelfService bool      `json:"self_service,omitempty"` // the user has set the password itself
+	Previous    []string  `json:"previous,omitempty"`     // hashes of earlier passwords, newest first
 }
 
 // appCredentialRow is an application credential as stored.
@@ -124,6 +129,7 @@ type tables struct {
 
 	directoryEntries *state.Collection[directoryEntry]
 	directoryDomain  *state.Index[directoryEntry]
+	loginRecords *state.Collection[loginRecord]
 }
 
 // catalogRevision is that of the newest change that may alter the catalog.
@@ -146,6 +152,7 @@ func define(db *state.DB) tables {
 	t.defineLimits(db)
 	t.defineDomainConfigs(db)
 	t.defineDirectories(db)
+	t.defineLoginRecords(db)
 	return t
 }
 

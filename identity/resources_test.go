@@ -227,7 +227,7 @@ func TestStateAndKeysOnDisk(t *testing.T) {
 	}
 	keys, err := filepath.Glob(filepath.Join(dir, "*-keys", "*"))
 	require.NoError(t, err)
-	require.Len(t, keys, 4)
+	require.Len(t, keys, 6)
 	for _, k := range keys {
 		info, err := os.Stat(k)
 		require.NoError(t, err)

@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -54,6 +56,8 @@ type ListUsersOptions struct {
 	DomainID string
 	Name     string
 	Enabled  *bool
+	// Keep, if not nil, is asked about each user that the others let pass.
+	Keep func(*User) bool
 }
 
 // CreateUser makes a user: fault.NotFound if the domain does not exist,
@@ -66,6 +70,11 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 	}}
 	if u.ID == "" {
 		u.ID = s.core.IDs.Hex()
+	} else {
+		// Tokens of a user that had the id before must not be this one's.
+		var epoch [2]byte
+		rand.Read(epoch[:])
+		u.Epoch = binary.BigEndian.Uint16(epoch[:])
 	}
 	if u.DomainID == "" {
 		u.DomainID = DefaultDomainID
@@ -74,6 +83,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 		made, err := s.createInDirectory(ctx, a, opts)
 		return made, fault.Wrap("identity.CreateUser", err)
 	}
+	u.Created = s.core.Clock.Now().UTC().Truncate(time.Second)
 	if err := s.readyUser(ctx, &u, opts.Password); err != nil {
 		return User{}, fault.Wrap("identity.CreateUser", err)
 	}
@@ -93,7 +103,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 // readyUser checks what can be checked before the password is hashed, which is
 // slow, and hashes it.
 func (s *Service) readyUser(ctx context.Context, u *userRow, password string) error {
-	if err := firstError(checkID("user", u.ID), checkName("user", u.Name, maxName)); err != nil {
+	if err := firstError(checkID("user", u.ID), checkName("user", u.Name, maxName), checkUserOptions(u.Options)); err != nil {
 		return err
 	}
 	r := s.core.DB.Snapshot()
@@ -106,8 +116,11 @@ func (s *Service) readyUser(ctx context.Context, u *userRow, password string) er
 	if password == "" {
 		return nil
 	}
+	if err := s.checkNewPassword(password); err != nil {
+		return err
+	}
 	hash, err := s.hasher.Hash(ctx, password)
-	u.Hash = hash
+	s.setPassword(u, hash, false)
 	return err
 }
 
@@ -118,12 +131,13 @@ func (s *Service) GetUser(ctx context.Context, id string) (User, error) {
 	if err == nil && s.gone(r, id) {
 		u, err = userRow{}, fault.Missing("user", id)
 	}
-	return u.User, fault.Wrap("identity.GetUser", err)
+	return s.shown(r, u), fault.Wrap("identity.GetUser", err)
 }
 
 // FindUser returns the user of a name in a domain.
 func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, error) {
-	u, ok := s.t.users.Find(s.core.DB.Snapshot(), s.t.userName, domainID, name)
+	r := s.core.DB.Snapshot()
+	u, ok := s.t.users.Find(r, s.t.userName, domainID, name)
 	if a := s.directories.of(domainID); a != nil && (!ok || u.Source == sourceDirectory) {
 		found, err := s.findInDirectory(ctx, a, name)
 		return found, fault.Wrap("identity.FindUser", err)
@@ -131,7 +145,7 @@ func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, er
 	if !ok {
 		return User{}, fault.Wrap("identity.FindUser", fault.Missing("user", name))
 	}
-	return u.User, nil
+	return s.shown(r, u), nil
 }
 
 // ListUsers returns users in order of their ids. A directory is asked only for the
@@ -154,9 +168,13 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 		all = s.t.users.Where(r, s.t.userDomain, opts.DomainID)
 	}
 	list := []User{}
-	for u := range all {
-		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) && seen(&u) && !s.gone(r, u.ID) {
-			list = append(list, u.User)
+	for row := range all {
+		if !seen(&row) || s.gone(r, row.ID) {
+			continue
+		}
+		u := s.shown(r, row)
+		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) && (opts.Keep == nil || opts.Keep(&u)) {
+			list = append(list, u)
 		}
 	}
 	return list, nil
@@ -169,11 +187,17 @@ func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOpti
 		return u, fault.Wrap("identity.UpdateUser", err)
 	}
 	var hash string
+	if err := checkUserOptions(opts.Options); err != nil {
+		return User{}, fault.Wrap("identity.UpdateUser", err)
+	}
 	if opts.Password != nil && *opts.Password != "" {
 		if _, err := s.GetUser(ctx, id); err != nil {
 			return User{}, err
 		}
-		var err error
+		err := s.checkNewPassword(*opts.Password)
+		if err != nil {
+			return User{}, fault.Wrap("identity.UpdateUser", err)
+		}
 		if hash, err = s.hasher.Hash(ctx, *opts.Password); err != nil {
 			return User{}, fault.Wrap("identity.UpdateUser", err)
 		}
@@ -186,8 +210,7 @@ func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOpti
 			}
 			old.apply(opts)
 			if opts.Password != nil {
-				old.Hash = hash
-				old.Epoch++
+				s.setPassword(old, hash, false)
 			}
 			u = *old
 			return checkName("user", u.Name, maxName)
@@ -195,10 +218,15 @@ func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOpti
 		if err != nil {
 			return duplicate(err, "user", u.Name, u.DomainID)
 		}
+		if opts.Enabled != nil && *opts.Enabled {
+			if err := s.welcomeBack(tx, id); err != nil {
+				return err
+			}
+		}
 		s.emit(ctx, tx, updated, "user", id)
 		return nil
 	})
-	return u.User, err
+	return s.shown(s.core.DB.Snapshot(), u), err
 }
 
 // apply sets all that opts give but the password.
@@ -213,34 +241,6 @@ func (u *userRow) apply(opts UpdateUserOptions) {
 	set(&u.Email, opts.Email)
 	u.Options = u.Options.merged(opts.Options)
 	u.Extra = u.Extra.merged(opts.Extra)
-}
-
-// ChangePassword is a user's own change of password: fault.Unauthenticated if the
-// old one is wrong, fault.Invalid if the new one is the same. It invalidates the
-// user's tokens.
-func (s *Service) ChangePassword(ctx context.Context, id, old, password string) error {
-	u, err := s.t.users.Get(s.core.DB.Snapshot(), id)
-	if err != nil {
-		u.Hash = ""
-	}
-	if u.Source == sourceDirectory {
-		return fault.Wrap("identity.ChangePassword", s.changeInDirectory(ctx, u, old, password))
-	}
-	if err := s.hasher.Compare(ctx, u.Hash, old); err != nil {
-		return fault.Wrap("identity.ChangePassword", err)
-	}
-	if !u.Enabled {
-		return fault.Wrap("identity.ChangePassword", errDenied())
-	}
-	if password == "" {
-		return fault.Wrap("identity.ChangePassword", fault.New(fault.Invalid, "The new password must not be empty."))
-	}
-	if old == password {
-		return fault.Wrap("identity.ChangePassword",
-			fault.New(fault.Invalid, "Changing password failed: the new password cannot be identical to a previous password."))
-	}
-	_, err = s.UpdateUser(ctx, id, UpdateUserOptions{Password: &password})
-	return err
 }
 
 // DeleteUser removes a user with its role assignments, group memberships,
@@ -271,6 +271,7 @@ func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
 		deleteAll(tx, s.t.trusts, s.t.trustTrustor, trustKey, u.ID),
 		deleteAll(tx, s.t.trusts, s.t.trustTrustee, trustKey, u.ID),
 		s.dropEntry(tx, u.ID),
+		s.dropLoginRecord(tx, u.ID),
 		s.t.users.Delete(tx, u.ID),
 	)
 	if err == nil {

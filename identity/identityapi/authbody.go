@@ -22,6 +22,13 @@ type passwordBody struct {
 	} `json:"user"`
 }
 
+type totpBody struct {
+	User struct {
+		refBody
+		Passcode string `json:"passcode"`
+	} `json:"user"`
+}
+
 type appCredentialBody struct {
 	refBody
 	User   *refBody `json:"user"`
@@ -33,6 +40,7 @@ type authBody struct {
 		Identity struct {
 			Methods       []string           `json:"methods"`
 			Password      *passwordBody      `json:"password"`
+			TOTP          *totpBody          `json:"totp"`
 			Token         *refBody           `json:"token"`
 			AppCredential *appCredentialBody `json:"application_credential"`
 		} `json:"identity"`
@@ -62,6 +70,12 @@ func authRequest(r *httpapi.Request) (identity.LoginRequest, error) {
 		switch method {
 		case "password":
 			req.Password, err = passwordLogin(in.Password)
+		case "totp":
+			req.TOTP, err = totpLogin(in.TOTP)
+		case "external":
+			if remoteUser(r.HTTP.Context()) == nil {
+				err = fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
+			}
 		case "token":
 			req.Token, err = tokenLogin(in.Token)
 		case "application_credential":
@@ -73,6 +87,8 @@ func authRequest(r *httpapi.Request) (identity.LoginRequest, error) {
 			return req, err
 		}
 	}
+	req.Receipt = r.HTTP.Header.Get(receiptHeader)
+	req.External = remoteUser(r.HTTP.Context())
 	var err error
 	req.Scope, err = loginScope(body.Auth.Scope)
 	return req, err
@@ -89,6 +105,14 @@ func passwordLogin(b *passwordBody) (*identity.PasswordLogin, error) {
 	}
 	user, err := userRef(b.User.refBody)
 	return &identity.PasswordLogin{User: user, Password: b.User.Password}, err
+}
+
+func totpLogin(b *totpBody) (*identity.TOTPLogin, error) {
+	if b == nil {
+		return nil, missing("totp", "identity")
+	}
+	user, err := userRef(b.User.refBody)
+	return &identity.TOTPLogin{User: user, Passcode: b.User.Passcode}, err
 }
 
 func tokenLogin(b *refBody) (string, error) {

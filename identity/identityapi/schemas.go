@@ -28,7 +28,16 @@ const (
 		"domain_id": {"type": "string"},
 		"default_project_id": {"type": ["string", "null"]},
 		"password": {"type": ["string", "null"], "maxLength": 4096},
-		` + optionsProperty
+		"options": {"type": "object", "additionalProperties": false, "properties": {
+			"immutable": {"type": ["boolean", "null"]},
+			"ignore_change_password_upon_first_use": {"type": ["boolean", "null"]},
+			"ignore_password_expiry": {"type": ["boolean", "null"]},
+			"ignore_lockout_failure_attempts": {"type": ["boolean", "null"]},
+			"ignore_user_inactivity": {"type": ["boolean", "null"]},
+			"lock_password": {"type": ["boolean", "null"]},
+			"multi_factor_auth_enabled": {"type": ["boolean", "null"]},
+			"multi_factor_auth_rules": {"type": ["array", "null"], "uniqueItems": true, "maxItems": 100, "items": {
+				"type": "array", "minItems": 1, "maxItems": 20, "uniqueItems": true, "items": {"type": "string", "maxLength": 255}}}}}`
 	groupProperties = `
 		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
 		"description": {"type": ["string", "null"]},
@@ -140,6 +149,10 @@ const authSchema = `{"type": "object", "required": ["auth"], "properties": {"aut
 			"password": {"type": "object", "required": ["user"], "properties": {"user": {
 				"type": "object", "required": ["password"], "properties": {
 					"id": {"type": "string"}, "name": {"type": "string"}, "password": {"type": "string"},
+					"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}}},
+			"totp": {"type": "object", "required": ["user"], "properties": {"user": {
+				"type": "object", "required": ["passcode"], "properties": {
+					"id": {"type": "string"}, "name": {"type": "string"}, "passcode": {"type": "string"},
 					"domain": {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}}}}},
 			"token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
 			"application_credential": {"type": "object", "required": ["secret"], "properties": {

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,6 +34,10 @@ func (a *api) issueToken(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 		return unauthorized(r, err)
 	}
 	token, t, err := a.svc.Login(ctx, req)
+	var more *identity.MoreMethodsError
+	if errors.As(err, &more) {
+		return needMethods(more.Receipt), nil
+	}
 	if err != nil {
 		return unauthorized(r, err)
 	}
