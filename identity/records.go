@@ -129,7 +129,7 @@ type tables struct {
 
 	directoryEntries *state.Collection[directoryEntry]
 	directoryDomain  *state.Index[directoryEntry]
-	loginRecords *state.Collection[loginRecord]
+	loginRecords     *state.Collection[loginRecord]
 }
 
 // catalogRevision is that of the newest change that may alter the catalog.

@@ -79,6 +79,9 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 	if u.DomainID == "" {
 		u.DomainID = DefaultDomainID
 	}
+	if err := checkUserOptions(u.Options); err != nil {
+		return User{}, fault.Wrap("identity.CreateUser", err)
+	}
 	if a := s.directories.of(u.DomainID); a != nil {
 		made, err := s.createInDirectory(ctx, a, opts)
 		return made, fault.Wrap("identity.CreateUser", err)
@@ -103,7 +106,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 // readyUser checks what can be checked before the password is hashed, which is
 // slow, and hashes it.
 func (s *Service) readyUser(ctx context.Context, u *userRow, password string) error {
-	if err := firstError(checkID("user", u.ID), checkName("user", u.Name, maxName), checkUserOptions(u.Options)); err != nil {
+	if err := firstError(checkID("user", u.ID), checkName("user", u.Name, maxName)); err != nil {
 		return err
 	}
 	r := s.core.DB.Snapshot()
@@ -182,14 +185,14 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 
 // UpdateUser changes a user.
 func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOptions) (User, error) {
+	if err := checkUserOptions(opts.Options); err != nil {
+		return User{}, fault.Wrap("identity.UpdateUser", err)
+	}
 	if row, err := s.t.users.Get(s.core.DB.Snapshot(), id); err == nil && row.Source == sourceDirectory && !opts.ownOnly() {
 		u, err := s.updateInDirectory(ctx, row, opts)
 		return u, fault.Wrap("identity.UpdateUser", err)
 	}
 	var hash string
-	if err := checkUserOptions(opts.Options); err != nil {
-		return User{}, fault.Wrap("identity.UpdateUser", err)
-	}
 	if opts.Password != nil && *opts.Password != "" {
 		if _, err := s.GetUser(ctx, id); err != nil {
 			return User{}, err
