@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
-	"github.com/welkin-cloud/cloud/internal/policy"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
 
@@ -27,31 +27,12 @@ type ApplicationCredential struct {
 	AccessRules  []AccessRule `json:"access_rules,omitempty"` // nil: no restriction
 }
 
-// AccessRule is a kind of request that an application credential may be used for.
-// It is handed on in tokens, and enforced wherever requests come in.
-type AccessRule struct {
-	ID      string `json:"id"`
-	UserID  string `json:"user"`
-	Service string `json:"service"` // "compute"
-	Method  string `json:"method"`  // "GET"
-	Path    string `json:"path"`    // "/v2.1/servers/*/ips"
-}
-
-// accessRules are the rules as those who enforce them want them.
-func accessRules(rules []AccessRule) *policy.AccessRules {
-	list := make([]policy.AccessRule, len(rules))
-	for i, r := range rules {
-		list[i] = policy.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path}
-	}
-	return policy.NewAccessRules(list)
-}
-
 // CreateApplicationCredentialOptions of Service.CreateApplicationCredential.
 type CreateApplicationCredentialOptions struct {
 	Name         string
 	UserID       string
 	ProjectID    string
-	RoleIDs      []string // default: all roles of the user on the project
+	RoleIDs      []string // those that they imply are added; default: all roles of the user on the project
 	Secret       string   // default: a random one
 	Description  string
 	ExpiresAt    *time.Time
@@ -64,7 +45,8 @@ func (a *appCredentialRow) expired(now time.Time) bool {
 }
 
 // CreateApplicationCredential makes a credential and returns it with its secret,
-// which cannot be read again. fault.Invalid if the user does not have the roles.
+// which cannot be read again. fault.Invalid if the user does not have the roles,
+// fault.Forbidden if it has as many credentials as Config.MaxAppCredentials.
 func (s *Service) CreateApplicationCredential(ctx context.Context, opts CreateApplicationCredentialOptions) (ApplicationCredential, string, error) {
 	row := appCredentialRow{ApplicationCredential: ApplicationCredential{
 		ID: s.core.IDs.Hex(), Name: opts.Name, UserID: opts.UserID, ProjectID: opts.ProjectID,
@@ -78,7 +60,10 @@ func (s *Service) CreateApplicationCredential(ctx context.Context, opts CreateAp
 	}
 	err := checkName("application credential", row.Name, maxName)
 	if err == nil && row.expired(s.core.Clock.Now()) {
-		err = fault.New(fault.Invalid, "Invalid input for field 'expires_at': it is in the past.")
+		err = fault.New(fault.Invalid, "The 'expires_at' must not be before now. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+	}
+	if err == nil {
+		err = s.mayAddAppCred(s.core.DB.Snapshot(), row) // before the secret is hashed, which is slow
 	}
 	if err == nil {
 		row.Hash, err = s.hasher.Hash(ctx, secret)
@@ -87,6 +72,9 @@ func (s *Service) CreateApplicationCredential(ctx context.Context, opts CreateAp
 		return ApplicationCredential{}, "", fault.Wrap("identity.CreateApplicationCredential", err)
 	}
 	err = s.update(ctx, "CreateApplicationCredential", func(tx *state.Tx) error {
+		if err := s.mayAddAppCred(tx, row); err != nil {
+			return err
+		}
 		if row.RoleIDs, err = s.delegable(tx, row.UserID, row.ProjectID, opts.RoleIDs); err != nil {
 			return err
 		}
@@ -102,7 +90,19 @@ func (s *Service) CreateApplicationCredential(ctx context.Context, opts CreateAp
 	return row.ApplicationCredential, secret, err
 }
 
-// delegable returns the roles that a user may pass on: those asked for, or all.
+// mayAddAppCred refuses a credential that is there already, or one too many.
+func (s *Service) mayAddAppCred(r state.Reader, row appCredentialRow) error {
+	if _, taken := s.t.appCreds.Find(r, s.t.appCredName, row.UserID, row.Name); taken {
+		return duplicate(fault.AlreadyExists, "application_credential", row.Name, "")
+	}
+	if most := s.cfg.MaxAppCredentials; most > 0 && s.t.appCreds.Count(r, s.t.appCredUser, row.UserID) >= most {
+		return fault.New(fault.Forbidden, "Unable to create additional application credentials, maximum of %d already exceeded for user.", most)
+	}
+	return nil
+}
+
+// delegable returns the roles that a user may pass on: those asked for and implied by
+// them, or all.
 func (s *Service) delegable(r state.Reader, userID, projectID string, ids []string) ([]string, error) {
 	if _, err := s.t.users.Get(r, userID); err != nil {
 		return nil, err
@@ -116,51 +116,26 @@ func (s *Service) delegable(r state.Reader, userID, projectID string, ids []stri
 			ids = append(ids, role.ID)
 		}
 	}
-	for _, id := range ids {
+	for _, id := range s.implied(r, ids) {
 		if !slices.ContainsFunc(have, func(h Role) bool { return h.ID == id }) {
-			return nil, fault.New(fault.Invalid, "Could not find role assignment with role: %s, user or group: %s, project, domain, or system: %s.", id, userID, projectID)
+			return nil, fault.New(fault.Invalid, "Invalid application credential: Could not find role assignment with role: %s, user or group: %s, project, domain, or system: %s.", id, userID, projectID)
 		}
 	}
 	if len(ids) == 0 {
 		return nil, fault.New(fault.Invalid, "The user %s has no role on the project %s.", userID, projectID)
 	}
-	return ids, nil
+	return s.implied(r, ids), nil
 }
 
-// storeRules returns the access rules with their ids; a rule that the user has
-// already is used again.
-func (s *Service) storeRules(tx *state.Tx, userID string, rules []AccessRule) ([]AccessRule, error) {
-	if rules == nil {
-		return nil, nil
-	}
-	stored := make([]AccessRule, 0, len(rules))
-	for _, rule := range rules {
-		found, ok := s.findRule(tx, userID, rule)
-		if !ok && rule.ID != "" && rule.Service == "" {
-			return nil, fault.New(fault.Invalid, "Could not find access rule: %s.", rule.ID)
-		}
-		if !ok {
-			found = AccessRule{
-				ID: s.core.IDs.Hex(), UserID: userID,
-				Service: rule.Service, Method: rule.Method, Path: rule.Path,
-			}
-			if err := s.t.accessRules.Insert(tx, found); err != nil {
-				return nil, err
-			}
-		}
-		stored = append(stored, found)
-	}
-	return stored, nil
-}
-
-func (s *Service) findRule(r state.Reader, userID string, want AccessRule) (AccessRule, bool) {
-	for rule := range s.t.accessRules.Where(r, s.t.accessRuleUser, userID) {
-		same := rule.Service == want.Service && rule.Method == want.Method && rule.Path == want.Path
-		if want.ID != "" && want.Service == "" && rule.ID == want.ID || same {
-			return rule, true
+// implied returns roles with those that they imply, sorted.
+func (s *Service) implied(r state.Reader, ids []string) []string {
+	all := map[string]bool{}
+	for _, id := range ids {
+		for role := range s.closure(r, id) {
+			all[role] = true
 		}
 	}
-	return AccessRule{}, false
+	return slices.Sorted(maps.Keys(all))
 }
 
 // GetApplicationCredential returns a credential by its id.
@@ -231,35 +206,4 @@ func (s *Service) checkSecret(ctx context.Context, row appCredentialRow, secret 
 	}
 	s.secrets.Put(row.ID, sum)
 	return nil
-}
-
-// GetAccessRule returns an access rule of a user.
-func (s *Service) GetAccessRule(ctx context.Context, userID, id string) (AccessRule, error) {
-	rule, err := s.t.accessRules.Get(s.core.DB.Snapshot(), id)
-	if err == nil && rule.UserID != userID {
-		err = fault.Missing("access rule", id)
-	}
-	return rule, fault.Wrap("identity.GetAccessRule", err)
-}
-
-// ListAccessRules returns the access rules of a user in order of their ids.
-func (s *Service) ListAccessRules(ctx context.Context, userID string) ([]AccessRule, error) {
-	return collect(s.t.accessRules.Where(s.core.DB.Snapshot(), s.t.accessRuleUser, userID), nil), nil
-}
-
-// DeleteAccessRule removes an access rule of a user: fault.Forbidden while an
-// application credential uses it.
-func (s *Service) DeleteAccessRule(ctx context.Context, userID, id string) error {
-	return s.update(ctx, "DeleteAccessRule", func(tx *state.Tx) error {
-		rule, err := s.t.accessRules.Get(tx, id)
-		if err != nil || rule.UserID != userID {
-			return fault.Missing("access rule", id)
-		}
-		for row := range s.t.appCreds.Where(tx, s.t.appCredUser, userID) {
-			if slices.ContainsFunc(row.AccessRules, func(a AccessRule) bool { return a.ID == id }) {
-				return fault.New(fault.Forbidden, "Access rule %s is in use by an application credential.", id)
-			}
-		}
-		return s.t.accessRules.Delete(tx, id)
-	})
 }

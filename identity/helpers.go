@@ -59,7 +59,6 @@ func deleteAll[T any](tx *state.Tx, c *state.Collection[T], ix *state.Index[T], 
 
 func appCredKey(a *appCredentialRow) string { return a.ID }
 func credentialKey(c *credentialRow) string { return c.ID }
-func trustKey(t *Trust) string              { return t.ID }
 func memberKey(m *membership) string        { return state.Key(m.GroupID, m.UserID) }
 func implicationKey(i *implication) string  { return state.Key(i.PriorID, i.ImpliedID) }
 

@@ -68,6 +68,17 @@ type Config struct {
 
 	// LimitModel is LimitsFlat, the default, or LimitsStrictTwoLevel.
 	LimitModel string
+	// MaxCredentials and MaxAppCredentials are how many credentials and application
+	// credentials a user may have; 0 means any number.
+	MaxCredentials    int
+	MaxAppCredentials int
+	// MaxRedelegation is how often a trust may be passed on at most; default 3.
+	MaxRedelegation int
+	// SignatureTTL is how far the time of a signed request may be from now: of EC2
+	// requests (default 15 min) as of OAuth1 ones (10 min at most).
+	SignatureTTL    time.Duration
+	RequestTokenTTL time.Duration // how long OAuth1 request tokens last; default 8 h
+	AccessTokenTTL  time.Duration // how long OAuth1 access tokens last; default 24 h
 
 	// TokenCache is how many tokens in use are remembered; default 20,000, about
 	// 1 KiB each.
@@ -117,14 +128,11 @@ func (c Config) withDefaults() (Config, error) {
 	number(&c.HashQueue, 64)
 	number(&c.TokenCache, 20_000)
 	number(&c.DirectoryLimit, 10_000)
-	if c.DirectoryRefresh <= 0 {
-		c.DirectoryRefresh = 5 * time.Minute
-	}
-	if c.DirectoryTimeout <= 0 {
-		c.DirectoryTimeout = 10 * time.Second
-	}
-	if c.TokenTTL <= 0 {
-		c.TokenTTL = time.Hour
+	number(&c.MaxRedelegation, 3)
+	span := func(field *time.Duration, value time.Duration) {
+		if *field <= 0 {
+			*field = value
+		}
 	}
 	if c.ExpiredWindow == 0 {
 		c.ExpiredWindow = 48 * time.Hour
@@ -133,6 +141,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReceiptTTL <= 0 {
 		c.ReceiptTTL = 5 * time.Minute
 	}
+	span(&c.TokenTTL, time.Hour)
+	span(&c.DirectoryRefresh, 5*time.Minute)
+	span(&c.DirectoryTimeout, 10*time.Second)
+	span(&c.SignatureTTL, 15*time.Minute)
+	span(&c.RequestTokenTTL, 8*time.Hour)
+	span(&c.AccessTokenTTL, 24*time.Hour)
 	if c.Keys == nil && !c.SharedKeys {
 		c.Keys = MemoryKeys()
 	}

@@ -61,6 +61,7 @@ type LoginRequest struct {
 	TOTP          *TOTPLogin
 	Token         string // an older token: the method "token"
 	AppCredential *AppCredentialLogin
+	OAuth1        *OAuth1Request // signed with an access token: the method "oauth1"
 	// External names a user that the caller itself has made sure of, as a web server
 	// does with REMOTE_USER: the method "external". It must not come from a client.
 	External *UserRef
@@ -157,6 +158,9 @@ func (s *Service) finish(r state.Reader, p *payload) {
 	if t, err := s.t.trusts.Get(r, p.Scope.TrustID); err == nil {
 		p.ExpiresAt = earlier(p.ExpiresAt, t.ExpiresAt)
 	}
+	if a, err := s.t.oauth.accessTokens.Get(r, p.AccessTokenID); err == nil {
+		p.ExpiresAt = earlier(p.ExpiresAt, &a.ExpiresAt)
+	}
 	p.IssuedAt, p.ExpiresAt = p.IssuedAt.Truncate(time.Microsecond), p.ExpiresAt.Truncate(time.Microsecond)
 	// Audit ids must not be guessable or repeat, so they do not come from a source
 	// that a test may have seeded. rand.Read never fails.
@@ -194,6 +198,9 @@ func (s *Service) proofs(req LoginRequest) []proof {
 	})
 	add(req.AppCredential != nil, func(ctx context.Context, p *payload) (userRow, error) {
 		return s.byAppCredential(ctx, *req.AppCredential, p)
+	})
+	add(req.OAuth1 != nil, func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byOAuth1(ctx, *req.OAuth1, p)
 	})
 	add(req.Token != "", func(ctx context.Context, p *payload) (userRow, error) {
 		return s.byToken(ctx, req.Token, p)
@@ -251,8 +258,11 @@ func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRo
 	if gone != nil {
 		return userRow{}, errDenied()
 	}
-	if t.Trust != nil {
-		return userRow{}, fault.New(fault.Forbidden, "A token of a trust cannot be used to get another.")
+	switch {
+	case t.OAuth1 != nil:
+		return userRow{}, fault.New(fault.Forbidden, "You are not authorized to perform the requested action: Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead.")
+	case t.Trust != nil:
+		return userRow{}, fault.New(fault.Forbidden, "You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
 	}
 	p.Methods |= old.Methods | methodToken
 	p.ExpiresAt, p.ChainID = old.ExpiresAt, old.ChainID

@@ -20,6 +20,8 @@ type payload struct {
 	AuditID   [auditLen]byte
 	ChainID   [auditLen]byte // the audit id of the first token of a chain; zero in it
 	AppCredID string
+	// AccessTokenID is the OAuth1 access token that the token comes from.
+	AccessTokenID string
 }
 
 // scope is what a token is for: one of these, or nothing.
@@ -69,7 +71,7 @@ const (
 	hasProject     = 1 << 0
 	hasDomain      = 1 << 1
 	hasSystem      = 1 << 2
-	hasMore        = 1 << 3 // a chain, an application credential or a trust
+	hasMore        = 1 << 3 // a chain, or what the token was delegated by
 )
 
 // Flags of the byte that follows where hasMore is set.
@@ -77,7 +79,8 @@ const (
 	moreChain = 1 << iota
 	moreAppCred
 	moreTrust
-	moreMask = moreChain | moreAppCred | moreTrust
+	moreOAuth1
+	moreMask = moreChain | moreAppCred | moreTrust | moreOAuth1
 )
 
 var errPayload = errors.New("identity: not a token's payload")
@@ -97,6 +100,7 @@ func (p *payload) encode() []byte {
 	flag(&more, moreChain, p.ChainID != [auditLen]byte{})
 	flag(&more, moreAppCred, p.AppCredID != "")
 	flag(&more, moreTrust, p.Scope.TrustID != "")
+	flag(&more, moreOAuth1, p.AccessTokenID != "")
 	flag(&head, hasMore, more != 0)
 
 	b := append(make([]byte, 0, 128), head, byte(p.Methods))
@@ -111,7 +115,7 @@ func (p *payload) encode() []byte {
 		b = append(b, p.ChainID[:]...)
 	}
 	b = appendID(b, p.UserID)
-	for _, id := range []string{p.Scope.ProjectID, p.Scope.DomainID, p.AppCredID, p.Scope.TrustID} {
+	for _, id := range []string{p.Scope.ProjectID, p.Scope.DomainID, p.AppCredID, p.Scope.TrustID, p.AccessTokenID} {
 		if id != "" {
 			b = appendID(b, id)
 		}
@@ -153,6 +157,9 @@ func decodePayload(b []byte) (payload, error) {
 	}
 	if more&moreTrust != 0 {
 		p.Scope.TrustID = r.id()
+	}
+	if more&moreOAuth1 != 0 {
+		p.AccessTokenID = r.id()
 	}
 	if r.bad || len(r.b) != 0 {
 		return payload{}, errPayload

@@ -252,9 +252,10 @@ func (s *Service) dropProject(ctx context.Context, tx *state.Tx, p Project) erro
 		s.dropAssignments(tx, s.t.assignTarget, projectTarget(p.ID)),
 		deleteAll(tx, s.t.appCreds, s.t.appCredProject, appCredKey, p.ID),
 		deleteAll(tx, s.t.credentials, s.t.credentialProject, credentialKey, p.ID),
-		deleteAll(tx, s.t.trusts, s.t.trustProject, trustKey, p.ID),
 		deleteAll(tx, s.t.limits, s.t.limitProject, limitKey, p.ID),
 		s.dropFilters(tx, p.ID),
+		s.dropTrusts(ctx, tx, s.t.trustProject, p.ID),
+		s.t.oauth.dropProject(tx, p.ID),
 		s.t.projects.Delete(tx, p.ID),
 	)
 	if err == nil {

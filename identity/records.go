@@ -121,6 +121,9 @@ type tables struct {
 	trustTrustor *state.Index[Trust]
 	trustTrustee *state.Index[Trust]
 	trustProject *state.Index[Trust]
+	trustParent  *state.Index[Trust]
+
+	oauth oauthTables
 
 	revocations *state.Collection[revocation]
 	revokedTill *state.Index[revocation]
@@ -146,6 +149,7 @@ func define(db *state.DB) tables {
 	t.defineCatalog(db)
 	t.defineCredentials(db)
 	t.defineTrusts(db)
+	t.oauth.define(db)
 	t.defineKeys(db)
 	t.defineFilters(db)
 	t.definePolicyPlaces(db)
@@ -280,10 +284,11 @@ func (t *tables) defineTrusts(db *state.DB) {
 	t.trustTrustor = state.NewIndex("trustor", func(x *Trust) []string { return []string{x.TrustorID} })
 	t.trustTrustee = state.NewIndex("trustee", func(x *Trust) []string { return []string{x.TrusteeID} })
 	t.trustProject = state.NewIndex("project", func(x *Trust) []string { return optional(x.ProjectID) })
+	t.trustParent = state.NewIndex("redelegated_from", func(x *Trust) []string { return optional(x.RedelegatedFrom) })
 	t.trusts = state.Define(db, state.Spec[Trust]{
 		Name: "identity.trusts", Noun: "trust",
 		Key:     func(x *Trust) string { return x.ID },
-		Indexes: []*state.Index[Trust]{t.trustTrustor, t.trustTrustee, t.trustProject},
+		Indexes: []*state.Index[Trust]{t.trustTrustor, t.trustTrustee, t.trustProject, t.trustParent},
 	})
 	t.revokedTill = state.NewIndex("expires", func(r *revocation) []string {
 		return []string{r.ExpiresAt.UTC().Format(time.RFC3339)}

@@ -40,14 +40,14 @@ func (s *Service) findProject(r state.Reader, ref ProjectRef) (Project, bool) {
 // chooseScope settles what the token is for. Whether the user has a role there is
 // found out when the payload is resolved.
 func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error {
-	if p.AppCredID != "" {
+	if p.AppCredID != "" || p.AccessTokenID != "" {
 		return s.keepScope(r, want, p)
 	}
 	switch {
 	case want.Unscoped:
 	case want.TrustID != "":
 		t, err := s.t.trusts.Get(r, want.TrustID)
-		if err != nil {
+		if err != nil || !t.usable(s.core.Clock.Now()) {
 			return errDenied()
 		}
 		p.Scope = scope{ProjectID: t.ProjectID, TrustID: t.ID}
@@ -71,7 +71,7 @@ func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error
 	return nil
 }
 
-// keepScope refuses any scope but that of the application credential.
+// keepScope refuses any scope but that of the application credential or access token.
 func (s *Service) keepScope(r state.Reader, want LoginScope, p *payload) error {
 	if want.Unscoped || want.System || want.Domain != nil || want.TrustID != "" {
 		return errDenied()

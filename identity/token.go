@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/policy"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
@@ -54,6 +54,7 @@ type Token struct {
 
 	AppCredential *TokenAppCredential
 	Trust         *Trust
+	OAuth1        *TokenOAuth1
 
 	principal *policy.Principal
 }
@@ -130,6 +131,9 @@ func (s *Service) worth(o *opened) (*Token, error) {
 	}
 	trace := s.core.DB.Trace(snapshot)
 	t, err := s.resolve(trace, &o.payload)
+	if fault.Of(err) == fault.Forbidden { // a log-in is told why a trust is void
+		return nil, invalidToken(err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -202,18 +206,18 @@ func (s *Service) look(r state.Reader, p *payload) (*Token, uint16, error) {
 	epoch := u.Epoch + userDomain.Epoch
 	holder := p.UserID // whose roles count
 	if p.Scope.TrustID != "" {
-		trustor, err := s.applyTrust(r, p, t)
+		trustor, epochs, err := s.applyTrust(r, p, t)
 		if err != nil {
 			return nil, 0, err
 		}
-		holder, epoch = trustor.ID, epoch+trustor.Epoch
+		holder, epoch = trustor, epoch+epochs
 	}
 	if err := s.applyScope(r, p.Scope, t, &epoch); err != nil {
 		return nil, 0, err
 	}
 	if t.Scoped() {
 		t.Roles = s.rolesOn(r, holder, p.Scope)
-		if err := s.limitRoles(r, p, t); err != nil {
+		if err := s.limitRoles(r, p, t, holder); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -266,48 +270,6 @@ func (s *Service) applyScope(r state.Reader, sc scope, t *Token, epoch *uint16) 
 		}
 	}
 	return nil
-}
-
-// limitRoles keeps of the holder's roles those that an application credential or a
-// trust passes on. A scoped token without any role is void.
-func (s *Service) limitRoles(r state.Reader, p *payload, t *Token) error {
-	var allowed []string
-	switch {
-	case p.AppCredID != "":
-		row, err := s.t.appCreds.Get(r, p.AppCredID)
-		if err != nil || row.UserID != p.UserID || row.expired(s.core.Clock.Now()) {
-			return invalidToken("the application credential is gone or expired")
-		}
-		allowed = row.RoleIDs
-		t.AppCredential = &TokenAppCredential{
-			Ref: Ref{row.ID, row.Name}, Restricted: !row.Unrestricted, AccessRules: row.AccessRules,
-		}
-	case t.Trust != nil:
-		allowed = t.Trust.RoleIDs
-	}
-	if allowed != nil {
-		t.Roles = s.intersect(r, t.Roles, allowed)
-	}
-	if len(t.Roles) == 0 {
-		return invalidToken("the user has no role there")
-	}
-	return nil
-}
-
-// intersect keeps the roles that are among the allowed ones or implied by them. A
-// delegation holds as a whole: if one allowed role is missing, none is left.
-func (s *Service) intersect(r state.Reader, have []Role, allowed []string) []Role {
-	ids := map[string]bool{}
-	for _, id := range allowed {
-		if !slices.ContainsFunc(have, func(h Role) bool { return h.ID == id }) {
-			return nil
-		}
-		ids[id] = true
-	}
-	kept := s.globalRoles(r, ids)
-	return slices.DeleteFunc(kept, func(k Role) bool {
-		return !slices.ContainsFunc(have, func(h Role) bool { return h.ID == k.ID })
-	})
 }
 
 func (t *Token) newPrincipal() *policy.Principal {

@@ -271,10 +271,11 @@ func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
 		deleteAll(tx, s.t.appCreds, s.t.appCredUser, appCredKey, u.ID),
 		deleteAll(tx, s.t.accessRules, s.t.accessRuleUser, func(a *AccessRule) string { return a.ID }, u.ID),
 		deleteAll(tx, s.t.credentials, s.t.credentialUser, credentialKey, u.ID),
-		deleteAll(tx, s.t.trusts, s.t.trustTrustor, trustKey, u.ID),
-		deleteAll(tx, s.t.trusts, s.t.trustTrustee, trustKey, u.ID),
 		s.dropEntry(tx, u.ID),
 		s.dropLoginRecord(tx, u.ID),
+		s.dropTrusts(ctx, tx, s.t.trustTrustor, u.ID),
+		s.dropTrusts(ctx, tx, s.t.trustTrustee, u.ID),
+		s.t.oauth.dropUser(tx, u.ID),
 		s.t.users.Delete(tx, u.ID),
 	)
 	if err == nil {

@@ -206,7 +206,7 @@ func showRule(r *httpapi.Request, rule identity.AccessRule) object {
 }
 
 func (a *api) listAccessRules(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	all, err := a.svc.ListAccessRules(ctx, r.Path("user_id"))
+	all, err := a.svc.ListAccessRules(ctx, r.Path("user_id"), nil)
 	if err != nil {
 		return nil, err
 	}
