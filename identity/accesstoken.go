@@ -42,7 +42,7 @@ const (
 // fault.Unauthenticated if the signature is not the consumer's.
 func (s *Service) CreateRequestToken(ctx context.Context, req OAuth1Request, projectID string) (OAuth1Secret, error) {
 	given := OAuth1Secret{ID: s.core.IDs.Hex(), Secret: s.core.IDs.Hex(), ExpiresAt: s.ends(s.cfg.RequestTokenTTL)}
-	err := s.update(ctx, "CreateRequestToken", func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "CreateRequestToken", func(tx *state.Tx) error {
 		if _, err := s.t.projects.Get(tx, projectID); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *Service) AuthorizeRequestToken(ctx context.Context, id, userID string, 
 	if err != nil {
 		return "", fault.Wrap("identity.AuthorizeRequestToken", err)
 	}
-	err = s.update(ctx, "AuthorizeRequestToken", func(tx *state.Tx) error {
+	err = s.updateSealed(ctx, "AuthorizeRequestToken", func(tx *state.Tx) error {
 		row, err := s.requestToken(tx, id)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (s *Service) requestToken(r state.Reader, id string) (requestToken, error) 
 // request token is used up.
 func (s *Service) CreateAccessToken(ctx context.Context, req OAuth1Request) (OAuth1Secret, error) {
 	given := OAuth1Secret{ID: s.core.IDs.Hex(), Secret: s.core.IDs.Hex(), ExpiresAt: s.ends(s.cfg.AccessTokenTTL)}
-	err := s.update(ctx, "CreateAccessToken", func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "CreateAccessToken", func(tx *state.Tx) error {
 		var from requestToken
 		signed, err := s.checkOAuth1(tx, req, func(id string) (consumer, secret string, err error) {
 			if from, err = s.requestToken(tx, id); err != nil {

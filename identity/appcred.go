@@ -164,6 +164,15 @@ func (s *Service) DeleteApplicationCredential(ctx context.Context, id string) er
 	})
 }
 
+// dropAppCreds removes all application credentials and access rules of a user, which is
+// deleted or disabled.
+func (s *Service) dropAppCreds(tx *state.Tx, userID string) error {
+	return firstError(
+		deleteAll(tx, s.t.appCreds, s.t.appCredUser, appCredKey, userID),
+		deleteAll(tx, s.t.accessRules, s.t.accessRuleUser, func(a *AccessRule) string { return a.ID }, userID),
+	)
+}
+
 // byAppCredential is the method "application_credential".
 func (s *Service) byAppCredential(ctx context.Context, l AppCredentialLogin, p *payload) (userRow, error) {
 	r := s.core.DB.Snapshot()

@@ -22,7 +22,7 @@ func (s *Service) Checks() []check.Check {
 		},
 		{
 			Name: "identity.credentials", Run: s.checkCredentials,
-			Doc: "Application credentials, access rules, trusts and login records name users and projects that exist.",
+			Doc: "Application credentials, access rules, trusts, OAuth1 tokens and login records name users, projects, trusts and consumers that exist.",
 		},
 		{
 			Name: "identity.directories", Run: s.checkDirectories,
@@ -89,6 +89,9 @@ func (n names) group(id string) exists   { return has(n.s.t.groups, id) }
 func (n names) role(id string) exists    { return has(n.s.t.roles, id) }
 func (n names) service(id string) exists { return has(n.s.t.services, id) }
 func (n names) region(id string) exists  { return has(n.s.t.regions, id) }
+func (n names) trust(id string) exists   { return has(n.s.t.trusts, id) }
+
+func (n names) consumer(id string) exists { return has(n.s.t.oauth.consumers, id) }
 
 func (n names) domain(id string) exists {
 	return func(r state.Reader) bool {
@@ -193,8 +196,25 @@ func (s *Service) checkCredentials(_ context.Context, l *check.Look) error {
 		n.need(n.user(t.TrustorID), resource, "user", t.TrustorID, gone)
 		n.need(n.user(t.TrusteeID), resource, "user", t.TrusteeID, gone)
 		n.maybe(n.project, resource, "project", t.ProjectID, gone)
+		n.maybe(n.trust, resource, "trust", t.RedelegatedFrom, gone)
 	}
+	s.checkOAuth1Tokens(n)
 	return nil
+}
+
+func (s *Service) checkOAuth1Tokens(n names) {
+	for q := range s.t.oauth.requestTokens.All(n.l.State()) {
+		resource, gone := "request-token/"+q.ID, drop(s.t.oauth.requestTokens, q.ID)
+		n.need(n.consumer(q.ConsumerID), resource, "consumer", q.ConsumerID, gone)
+		n.need(n.project(q.ProjectID), resource, "project", q.ProjectID, gone)
+		n.maybe(n.user, resource, "user", q.UserID, gone)
+	}
+	for a := range s.t.oauth.accessTokens.All(n.l.State()) {
+		resource, gone := "access-token/"+a.ID, drop(s.t.oauth.accessTokens, a.ID)
+		n.need(n.consumer(a.ConsumerID), resource, "consumer", a.ConsumerID, gone)
+		n.need(n.project(a.ProjectID), resource, "project", a.ProjectID, gone)
+		n.need(n.user(a.UserID), resource, "user", a.UserID, gone)
+	}
 }
 
 func (s *Service) checkCatalog(_ context.Context, l *check.Look) error {

@@ -30,6 +30,8 @@ type CreateCredentialOptions struct {
 	UserID    string
 	ProjectID string // required for type "ec2"
 	Extra     Attributes
+	// Delegation is what a credential of type "ec2" is made with, and worth no more than.
+	Delegation Delegation
 }
 
 // UpdateCredentialOptions of Service.UpdateCredential; nil leaves as it is.
@@ -39,6 +41,8 @@ type UpdateCredentialOptions struct {
 	UserID    *string
 	ProjectID *string
 	Extra     Attributes
+	// Delegation is noted in a credential that becomes one of type "ec2".
+	Delegation Delegation
 }
 
 // ListCredentialsOptions narrow Service.ListCredentials; nil means all.
@@ -49,15 +53,18 @@ type ListCredentialsOptions struct {
 
 // CreateCredential stores a credential. Of type "ec2" the blob must be a JSON object
 // with "access" and "secret", and the id is the hash of the access key, so that it
-// is unique.
+// is unique. fault.Forbidden if the user has as many as Config.MaxCredentials.
 func (s *Service) CreateCredential(ctx context.Context, opts CreateCredentialOptions) (Credential, error) {
 	c := Credential{
 		ID: s.core.IDs.Hex(), Type: opts.Type, Blob: opts.Blob,
 		UserID: opts.UserID, ProjectID: opts.ProjectID, Extra: opts.Extra,
 	}
-	err := s.update(ctx, "CreateCredential", func(tx *state.Tx) error {
-		if err := s.checkCredential(tx, &c); err != nil {
+	err := s.updateSealed(ctx, "CreateCredential", func(tx *state.Tx) error {
+		if err := s.checkCredential(&c, opts.Delegation); err != nil {
 			return err
+		}
+		if most := s.cfg.MaxCredentials; most > 0 && s.t.credentials.Count(tx, s.t.credentialUser, c.UserID) >= most {
+			return fault.New(fault.Forbidden, "Unable to create additional credentials, maximum of %d already exceeded for user.", most)
 		}
 		row, err := s.sealCredential(c)
 		if err != nil {
@@ -72,23 +79,34 @@ func (s *Service) CreateCredential(ctx context.Context, opts CreateCredentialOpt
 	return c, err
 }
 
-// checkCredential refuses what cannot be used, and gives EC2 credentials their id.
-func (s *Service) checkCredential(r state.Reader, c *Credential) error {
+// checkCredential refuses what cannot be used, gives EC2 credentials their id, and notes
+// in them what they are made with.
+func (s *Service) checkCredential(c *Credential, d Delegation) error {
 	if err := checkName("credential's type", c.Type, maxName); err != nil {
 		return err
 	}
 	if c.Type != ec2Type {
 		return nil
 	}
-	var blob struct{ Access, Secret string }
-	if err := json.Unmarshal([]byte(c.Blob), &blob); err != nil || blob.Access == "" {
-		return fault.New(fault.Invalid, "Invalid blob in credential.")
+	var whole map[string]any
+	if err := json.Unmarshal([]byte(c.Blob), &whole); err != nil || len(whole) == 0 {
+		return fault.New(fault.Invalid, "Invalid blob in credential")
+	}
+	access, _ := whole["access"].(string)
+	if access == "" {
+		return fault.New(fault.Invalid, "Expecting to find access in credential. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
 	}
 	if c.ProjectID == "" {
-		return fault.New(fault.Invalid, "Expecting to find project_id in credential.")
+		return fault.New(fault.Invalid, "Expecting to find project_id in credential. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
 	}
-	c.ID = EC2CredentialID(blob.Access)
-	return nil
+	c.ID = EC2CredentialID(access)
+	if d == (Delegation{}) {
+		return nil
+	}
+	d.note(whole)
+	blob, err := json.Marshal(whole)
+	c.Blob = string(blob)
+	return err
 }
 
 // EC2CredentialID returns the id of the credential with an EC2 access key.
@@ -99,6 +117,9 @@ func EC2CredentialID(access string) string {
 
 // GetCredential returns a credential by its id.
 func (s *Service) GetCredential(ctx context.Context, id string) (Credential, error) {
+	if err := s.refreshCredentialKeys(ctx); err != nil {
+		return Credential{}, fault.Wrap("identity.GetCredential", err)
+	}
 	row, err := s.t.credentials.Get(s.core.DB.Snapshot(), id)
 	if err != nil {
 		return Credential{}, fault.Wrap("identity.GetCredential", err)
@@ -111,6 +132,9 @@ func (s *Service) GetCredential(ctx context.Context, id string) (Credential, err
 func (s *Service) ListCredentials(ctx context.Context, opts *ListCredentialsOptions) ([]Credential, error) {
 	if opts == nil {
 		opts = &ListCredentialsOptions{}
+	}
+	if err := s.refreshCredentialKeys(ctx); err != nil {
+		return nil, fault.Wrap("identity.ListCredentials", err)
 	}
 	r := s.core.DB.Snapshot()
 	all := s.t.credentials.All(r)
@@ -134,19 +158,24 @@ func (s *Service) ListCredentials(ctx context.Context, opts *ListCredentialsOpti
 // UpdateCredential changes a credential. The access key of one of type "ec2" stays.
 func (s *Service) UpdateCredential(ctx context.Context, id string, opts UpdateCredentialOptions) (Credential, error) {
 	var c Credential
-	err := s.update(ctx, "UpdateCredential", func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "UpdateCredential", func(tx *state.Tx) error {
 		s.emit(ctx, tx, updated, "credential", id)
 		return s.t.credentials.Change(tx, id, func(row *credentialRow) error {
 			var err error
 			if c, err = s.openCredential(*row); err != nil {
 				return err
 			}
+			old := c
 			set(&c.Type, opts.Type)
 			set(&c.Blob, opts.Blob)
 			set(&c.UserID, opts.UserID)
 			set(&c.ProjectID, opts.ProjectID)
 			c.Extra = c.Extra.merged(opts.Extra)
-			if err := s.checkCredential(tx, &c); err != nil {
+			d := opts.Delegation
+			if old.Type == ec2Type {
+				d = Delegation{} // it has its own, which stays
+			}
+			if err := firstError(keepsDelegation(old, c), s.checkCredential(&c, d)); err != nil {
 				return err
 			}
 			c.ID = id
@@ -165,9 +194,17 @@ func (s *Service) DeleteCredential(ctx context.Context, id string) error {
 	})
 }
 
+// CreateEC2CredentialOptions of Service.CreateEC2Credential; nil means defaults.
+type CreateEC2CredentialOptions struct {
+	Delegation Delegation // what the credential is made with
+}
+
 // CreateEC2Credential makes a pair of keys that sign EC2 and S3 requests of a user
 // on a project; the blob holds them.
-func (s *Service) CreateEC2Credential(ctx context.Context, userID, projectID string) (Credential, error) {
+func (s *Service) CreateEC2Credential(ctx context.Context, userID, projectID string, opts *CreateEC2CredentialOptions) (Credential, error) {
+	if opts == nil {
+		opts = &CreateEC2CredentialOptions{}
+	}
 	r := s.core.DB.Snapshot()
 	if _, err := s.t.users.Get(r, userID); err != nil {
 		return Credential{}, fault.Wrap("identity.CreateEC2Credential", err)
@@ -182,24 +219,18 @@ func (s *Service) CreateEC2Credential(ctx context.Context, userID, projectID str
 		return Credential{}, fault.Wrap("identity.CreateEC2Credential", err)
 	}
 	return s.CreateCredential(ctx, CreateCredentialOptions{
-		Type: ec2Type, Blob: string(blob), UserID: userID, ProjectID: projectID,
+		Type: ec2Type, Blob: string(blob), UserID: userID, ProjectID: projectID, Delegation: opts.Delegation,
 	})
 }
 
 func (s *Service) sealCredential(c Credential) (credentialRow, error) {
-	sealed, err := s.credentialKeys.seal([]byte(c.Blob), s.core.Clock.Now())
+	sealed, err := s.sealSecret(c.Blob)
 	return credentialRow{Credential: c, Sealed: sealed}, err
 }
 
 func (s *Service) openCredential(row credentialRow) (Credential, error) {
-	blob, ok := s.credentialKeys.open(row.Sealed)
-	if !ok {
-		return Credential{}, &fault.Error{
-			Kind: fault.Internal, Resource: "credential", ID: row.ID,
-			Message: "The credential cannot be decrypted with the keys of this cloud.",
-		}
-	}
+	blob, err := s.openSecret(row.Sealed)
 	c := row.Credential
-	c.Blob = string(blob)
-	return c, nil
+	c.Blob = blob
+	return c, err
 }

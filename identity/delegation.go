@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -11,7 +12,64 @@ import (
 // an application credential or an OAuth1 access token that stands for it on one
 // project.
 func (t *Token) Delegated() bool {
-	return t.Trust != nil || t.AppCredential != nil || t.OAuth1 != nil
+	return t.Delegation() != Delegation{}
+}
+
+// Delegation names what a token was got by, if not by the user itself: one of these, or
+// nothing.
+type Delegation struct {
+	TrustID         string `json:"trust_id,omitempty"`
+	AppCredentialID string `json:"app_cred_id,omitempty"`
+	AccessTokenID   string `json:"access_token_id,omitempty"`
+}
+
+// Delegation returns what the token was got by.
+func (t *Token) Delegation() Delegation {
+	var d Delegation
+	if t.Trust != nil {
+		d.TrustID = t.Trust.ID
+	}
+	if t.AppCredential != nil {
+		d.AppCredentialID = t.AppCredential.ID
+	}
+	if t.OAuth1 != nil {
+		d.AccessTokenID = t.OAuth1.AccessTokenID
+	}
+	return d
+}
+
+// note writes the delegation into the blob of an EC2 credential.
+func (d Delegation) note(blob map[string]any) {
+	for name, id := range map[string]string{
+		"trust_id": d.TrustID, "app_cred_id": d.AppCredentialID, "access_token_id": d.AccessTokenID,
+	} {
+		if id != "" {
+			blob[name] = id
+		}
+	}
+}
+
+// keepsDelegation refuses to change what an EC2 credential was made with.
+func keepsDelegation(old, now Credential) error {
+	if old.Type != ec2Type || now.Type != ec2Type || old.Blob == now.Blob {
+		return nil
+	}
+	var before, after Delegation
+	if json.Unmarshal([]byte(old.Blob), &before) != nil || json.Unmarshal([]byte(now.Blob), &after) != nil {
+		return fault.New(fault.Invalid, "Invalid blob in credential")
+	}
+	name := ""
+	switch {
+	case before.TrustID != after.TrustID:
+		name = "trust_id"
+	case before.AppCredentialID != after.AppCredentialID:
+		name = "app_cred_id"
+	case before.AccessTokenID != after.AccessTokenID:
+		name = "access_token_id"
+	default:
+		return nil
+	}
+	return fault.New(fault.Invalid, "%s can not be updated for credential", name)
 }
 
 // limitRoles keeps of the holder's roles those that an application credential, an

@@ -31,7 +31,7 @@ type UpdateConsumerOptions struct {
 func (s *Service) CreateConsumer(ctx context.Context, opts CreateConsumerOptions) (Consumer, string, error) {
 	secret := s.core.IDs.Hex()
 	row := consumerRow{Consumer: Consumer{ID: s.core.IDs.Hex(), Description: opts.Description, Extra: opts.Extra}}
-	err := s.update(ctx, "CreateConsumer", func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "CreateConsumer", func(tx *state.Tx) error {
 		var err error
 		if row.Sealed, err = s.sealSecret(secret); err != nil {
 			return err
@@ -79,18 +79,4 @@ func (s *Service) DeleteConsumer(ctx context.Context, id string) error {
 		s.emit(ctx, tx, deleted, "consumer", id)
 		return firstError(s.t.oauth.consumers.Delete(tx, id), s.t.oauth.dropConsumer(tx, id))
 	})
-}
-
-// sealSecret encrypts a secret that must be read again, as credentials are.
-func (s *Service) sealSecret(secret string) (string, error) {
-	return s.credentialKeys.seal([]byte(secret), s.core.Clock.Now())
-}
-
-// openSecret is the inverse of sealSecret.
-func (s *Service) openSecret(sealed string) (string, error) {
-	secret, ok := s.credentialKeys.open(sealed)
-	if !ok {
-		return "", fault.New(fault.Internal, "A secret cannot be decrypted with the keys of this cloud.")
-	}
-	return string(secret), nil
 }

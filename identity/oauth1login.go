@@ -98,13 +98,13 @@ func (s *Service) useNonce(tx *state.Tx, signed *oauth1.Request) error {
 func (s *Service) byOAuth1(ctx context.Context, req OAuth1Request, p *payload) (userRow, error) {
 	var token accessTokenRow
 	var user userRow
-	err := s.update(ctx, "Login", func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "Login", func(tx *state.Tx) error {
 		_, err := s.checkOAuth1(tx, req, func(id string) (consumer, secret string, err error) {
 			if id == "" {
 				return "", "", fault.New(fault.Invalid, "Expecting to find oauth_token in request.")
 			}
 			if token, err = s.t.oauth.accessTokens.Get(tx, id); err != nil {
-				return "", "", err
+				return "", "", errDenied()
 			}
 			if !s.core.Clock.Now().Before(token.ExpiresAt) {
 				return "", "", fault.New(fault.Unauthenticated, "Access token is expired")

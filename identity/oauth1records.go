@@ -59,7 +59,7 @@ type oauthTables struct {
 func (t *oauthTables) define(db *state.DB) {
 	t.consumers = state.Define(db, state.Spec[consumerRow]{
 		Name: "identity.consumers", Noun: "consumer",
-		Key: func(c *consumerRow) string { return c.ID },
+		Key: consumerKey,
 	})
 	t.requestConsumer = state.NewIndex("consumer", func(r *requestToken) []string { return []string{r.ConsumerID} })
 	t.requestProject = state.NewIndex("project", func(r *requestToken) []string { return []string{r.ProjectID} })
@@ -87,6 +87,7 @@ func (t *oauthTables) define(db *state.DB) {
 	})
 }
 
+func consumerKey(c *consumerRow) string       { return c.ID }
 func requestTokenKey(r *requestToken) string  { return r.ID }
 func accessTokenKey(a *accessTokenRow) string { return a.ID }
 func nonceKey(n *usedNonce) string            { return n.Key }

@@ -46,7 +46,7 @@ type UpdateUserOptions struct {
 	DefaultProjectID *string // empty: none
 	Description      *string
 	Email            *string
-	Enabled          *bool // false invalidates the user's tokens
+	Enabled          *bool // false invalidates the user's tokens and deletes its application credentials
 	Options          Attributes
 	Extra            Attributes
 }
@@ -227,7 +227,10 @@ func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOpti
 			}
 		}
 		s.emit(ctx, tx, updated, "user", id)
-		return nil
+		if u.Enabled || opts.Enabled == nil {
+			return nil
+		}
+		return s.dropAppCreds(tx, id)
 	})
 	return s.shown(s.core.DB.Snapshot(), u), err
 }
@@ -268,8 +271,7 @@ func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
 	err := firstError(
 		s.dropAssignments(tx, s.t.assignActor, userActor(u.ID)),
 		deleteAll(tx, s.t.members, s.t.memberUser, memberKey, u.ID),
-		deleteAll(tx, s.t.appCreds, s.t.appCredUser, appCredKey, u.ID),
-		deleteAll(tx, s.t.accessRules, s.t.accessRuleUser, func(a *AccessRule) string { return a.ID }, u.ID),
+		s.dropAppCreds(tx, u.ID),
 		deleteAll(tx, s.t.credentials, s.t.credentialUser, credentialKey, u.ID),
 		s.dropEntry(tx, u.ID),
 		s.dropLoginRecord(tx, u.ID),

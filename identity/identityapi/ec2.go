@@ -75,7 +75,7 @@ func (a *api) createKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	if err := a.unrestricted(ctx, r); err != nil {
 		return nil, err
 	}
-	c, err := a.svc.CreateEC2Credential(ctx, r.Path("user_id"), b.ProjectID)
+	c, err := a.svc.CreateEC2Credential(ctx, r.Path("user_id"), b.ProjectID, nil)
 	if err != nil {
 		return nil, err
 	}
