@@ -69,7 +69,7 @@ simulate: ## run SEEDS (10000) seeds of the simulated cloud; SEED=n plays one ag
 	$(call timed,simulation,scripts/simulate.sh $(SEEDS) $(SEED))
 
 .PHONY: broken
-broken: ## break the cloud in a dozen ways, and see that seeds notice each
+broken: ## break the cloud in ten ways, and see that seeds notice each
 	go test -vet=off -count 1 -v -timeout 60m -run 'TestBreakingItIsNoticed' ./cloudtest/internal/simulate -broken 400
 
 .PHONY: lint

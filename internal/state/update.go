@@ -32,7 +32,7 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 			return &fault.Error{Kind: fault.Of(err), Err: err}
 		}
 		db.pass(ctx)
-		tx, batch, err := db.run(f, try >= aloneAfter)
+		tx, batch, err := db.run(ctx, f, try >= aloneAfter)
 		if err == errRerun {
 			continue
 		}
@@ -66,7 +66,7 @@ func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 // run runs f once and commits. It returns the batch that the outcome waits for.
-func (db *DB) run(f func(tx *Tx) error, alone bool) (*Tx, *batch, error) {
+func (db *DB) run(ctx context.Context, f func(tx *Tx) error, alone bool) (*Tx, *batch, error) {
 	if alone {
 		db.turn.Lock()
 		defer db.turn.Unlock()
@@ -85,6 +85,7 @@ func (db *DB) run(f func(tx *Tx) error, alone bool) (*Tx, *batch, error) {
 		return tx, nil, err
 	}
 	if !alone {
+		db.pass(ctx)
 		db.turn.Lock()
 		defer db.turn.Unlock()
 	}
