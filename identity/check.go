@@ -40,6 +40,10 @@ func (s *Service) Checks() []check.Check {
 			Name: "identity.limits", Run: s.checkLimits,
 			Doc: "Limits name services, regions, registered limits, projects and domains that exist, and domain configurations name domains.",
 		},
+		{
+			Name: "identity.federation", Run: s.checkFederation,
+			Doc: "Identity providers, protocols and federated users name domains, providers, protocols, users and groups that exist.",
+		},
 	}
 }
 

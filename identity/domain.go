@@ -137,6 +137,9 @@ func (s *Service) deleteDomain(ctx context.Context, tx *state.Tx, p Project) err
 
 // emptyDomain removes what is in a domain, children before parents.
 func (s *Service) emptyDomain(ctx context.Context, tx *state.Tx, id string) error {
+	if err := s.dropDomainProviders(ctx, tx, id); err != nil {
+		return err
+	}
 	for _, u := range slices.Collect(s.t.users.Where(tx, s.t.userDomain, id)) {
 		if err := s.dropUser(ctx, tx, u.User); err != nil {
 			return err

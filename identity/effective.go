@@ -98,11 +98,18 @@ func (s *Service) candidates(r state.Reader, o *ListAssignmentsOptions) iter.Seq
 	return s.t.assignments.All(r)
 }
 
-// actors are a user and its groups, as the keys of assignments name them.
-func (s *Service) actors(r state.Reader, userID string) []string {
+// actors are a user and its groups, as the keys of assignments name them: those of
+// federation too, while they hold, and further ones, which may be among those.
+func (s *Service) actors(r state.Reader, userID string, groups ...string) []string {
 	list := []string{userActor(userID)}
 	for m := range s.t.members.Where(r, s.t.memberUser, userID) {
 		list = append(list, groupActor(m.GroupID))
+	}
+	for m := range s.heldMemberships(r, s.t.federatedUser, userID) {
+		list = append(list, groupActor(m.GroupID))
+	}
+	for _, id := range groups {
+		list = append(list, groupActor(id))
 	}
 	return list
 }
@@ -170,6 +177,11 @@ func (s *Service) expandActor(r state.Reader, a RoleAssignment) []RoleAssignment
 		x.ViaGroupID, x.GroupID, x.UserID = a.GroupID, "", m.UserID
 		list = append(list, x)
 	}
+	for m := range s.heldMemberships(r, s.t.federatedGroup, a.GroupID) {
+		x := a
+		x.ViaGroupID, x.GroupID, x.UserID = a.GroupID, "", m.UserID
+		list = append(list, x)
+	}
 	return list
 }
 
@@ -199,9 +211,10 @@ func (s *Service) expandRole(r state.Reader, roleID string) []effectiveRole {
 
 // rolesOn returns the roles that a user has on a target, which is a project, a
 // domain or the system: directly, through groups, inherited and implied.
-func (s *Service) rolesOn(r state.Reader, userID string, sc scope) []Role {
+// Those of further groups count as well.
+func (s *Service) rolesOn(r state.Reader, userID string, sc scope, groups ...string) []Role {
 	given := map[string]bool{}
-	for _, actor := range s.actors(r, userID) {
+	for _, actor := range s.actors(r, userID, groups...) {
 		s.given(r, actor, sc, given)
 	}
 	return s.globalRoles(r, given)
@@ -259,29 +272,36 @@ func (s *Service) ProjectsOf(ctx context.Context, userID string) ([]Project, err
 	if !s.t.users.Has(r, userID) {
 		return nil, fault.Wrap("identity.ProjectsOf", fault.Missing("user", userID))
 	}
+	return s.projectsOf(r, userID), nil
+}
+
+func (s *Service) projectsOf(r state.Reader, userID string, groups ...string) []Project {
 	list := []Project{}
-	for id := range s.reach(r, userID) {
+	for id := range s.reach(r, userID, groups...) {
 		p, err := s.t.projects.Get(r, id)
-		if err == nil && !p.IsDomain && p.Enabled && len(s.rolesOn(r, userID, scope{ProjectID: id})) > 0 {
+		if err == nil && !p.IsDomain && p.Enabled && len(s.rolesOn(r, userID, scope{ProjectID: id}, groups...)) > 0 {
 			list = append(list, p)
 		}
 	}
 	slices.SortFunc(list, func(a, b Project) int { return strings.Compare(a.ID, b.ID) })
-	return list, nil
+	return list
 }
 
 // DomainsOf returns the enabled domains on which a user has a role.
 func (s *Service) DomainsOf(ctx context.Context, userID string) ([]Domain, error) {
-	r := s.core.DB.Snapshot()
+	return s.domainsOf(s.core.DB.Snapshot(), userID), nil
+}
+
+func (s *Service) domainsOf(r state.Reader, userID string, groups ...string) []Domain {
 	list := []Domain{}
-	for id := range s.reach(r, userID) {
+	for id := range s.reach(r, userID, groups...) {
 		p, err := s.domain(r, id)
-		if err == nil && p.Enabled && len(s.rolesOn(r, userID, scope{DomainID: id})) > 0 {
+		if err == nil && p.Enabled && len(s.rolesOn(r, userID, scope{DomainID: id}, groups...)) > 0 {
 			list = append(list, asDomain(p))
 		}
 	}
 	slices.SortFunc(list, func(a, b Domain) int { return strings.Compare(a.ID, b.ID) })
-	return list, nil
+	return list
 }
 
 // HasSystemRole reports whether a user has a role on the system.
@@ -290,9 +310,9 @@ func (s *Service) HasSystemRole(ctx context.Context, userID string) bool {
 }
 
 // reach returns the ids of projects and domains on which a user may have a role.
-func (s *Service) reach(r state.Reader, userID string) map[string]bool {
+func (s *Service) reach(r state.Reader, userID string, groups ...string) map[string]bool {
 	ids := map[string]bool{}
-	for _, actor := range s.actors(r, userID) {
+	for _, actor := range s.actors(r, userID, groups...) {
 		for a := range s.t.assignments.Where(r, s.t.assignActor, actor) {
 			id := a.ProjectID + a.DomainID
 			ids[id] = true

@@ -155,6 +155,7 @@ func (s *Service) dropGroup(ctx context.Context, tx *state.Tx, g Group) error {
 		s.dropAssignments(tx, s.t.assignActor, groupActor(g.ID)),
 		deleteAll(tx, s.t.members, s.t.memberOf, memberKey, g.ID),
 		s.dropEntry(tx, g.ID),
+		deleteAll(tx, s.t.federated, s.t.federatedGroup, federatedMemberKey, g.ID),
 		s.t.groups.Delete(tx, g.ID),
 	)
 	if err == nil {

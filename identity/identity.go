@@ -80,6 +80,9 @@ type Config struct {
 	RequestTokenTTL time.Duration // how long OAuth1 request tokens last; default 8 h
 	AccessTokenTTL  time.Duration // how long OAuth1 access tokens last; default 24 h
 
+	// Federation names the identity providers whose users may log in.
+	Federation FederationConfig
+
 	// TokenCache is how many tokens in use are remembered; default 20,000, about
 	// 1 KiB each.
 	TokenCache int

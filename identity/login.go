@@ -272,5 +272,6 @@ func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRo
 	if old.AppCredID != "" {
 		p.AppCredID, p.Scope = old.AppCredID, old.Scope
 	}
+	p.Federation = old.Federation
 	return u, nil
 }

@@ -46,7 +46,7 @@ func Open(ctx context.Context, cfg Config, opts *OpenOptions) (*Service, error) 
 		}
 		return nil, err
 	}
-	s.owned = c.DB.Close
+	s.owned = func() error { return errors.Join(cfg.Federation.close(), c.DB.Close()) }
 	if err := c.DB.Open(ctx); err != nil {
 		return nil, fault.Wrap("identity.Open", err)
 	}

@@ -22,6 +22,14 @@ type payload struct {
 	AppCredID string
 	// AccessTokenID is the OAuth1 access token that the token comes from.
 	AccessTokenID string
+	// Federation says by which provider and protocol the user came.
+	Federation federationPath
+}
+
+// federationPath is how a federated user came here; zero for others.
+type federationPath struct {
+	ProviderID string
+	ProtocolID string
 }
 
 // scope is what a token is for: one of these, or nothing.
@@ -49,8 +57,11 @@ const (
 	methodEC2
 )
 
+// mappedName is how tokens call methodMapped where they do not name the protocol.
+const mappedName = "mapped"
+
 var methodNames = []string{
-	"password", "token", "application_credential", "totp", "oauth1", "external", "mapped", "ec2credential",
+	"password", "token", "application_credential", "totp", "oauth1", "external", mappedName, "ec2credential",
 }
 
 func (m methods) names() []string {
@@ -80,7 +91,8 @@ const (
 	moreAppCred
 	moreTrust
 	moreOAuth1
-	moreMask = moreChain | moreAppCred | moreTrust | moreOAuth1
+	moreFederation
+	moreMask = moreChain | moreAppCred | moreTrust | moreOAuth1 | moreFederation
 )
 
 var errPayload = errors.New("identity: not a token's payload")
@@ -101,6 +113,7 @@ func (p *payload) encode() []byte {
 	flag(&more, moreAppCred, p.AppCredID != "")
 	flag(&more, moreTrust, p.Scope.TrustID != "")
 	flag(&more, moreOAuth1, p.AccessTokenID != "")
+	flag(&more, moreFederation, p.Federation.ProviderID != "")
 	flag(&head, hasMore, more != 0)
 
 	b := append(make([]byte, 0, 128), head, byte(p.Methods))
@@ -115,7 +128,10 @@ func (p *payload) encode() []byte {
 		b = append(b, p.ChainID[:]...)
 	}
 	b = appendID(b, p.UserID)
-	for _, id := range []string{p.Scope.ProjectID, p.Scope.DomainID, p.AppCredID, p.Scope.TrustID, p.AccessTokenID} {
+	for _, id := range []string{
+		p.Scope.ProjectID, p.Scope.DomainID, p.AppCredID, p.Scope.TrustID, p.AccessTokenID,
+		p.Federation.ProviderID, p.Federation.ProtocolID,
+	} {
 		if id != "" {
 			b = appendID(b, id)
 		}
@@ -160,6 +176,9 @@ func decodePayload(b []byte) (payload, error) {
 	}
 	if more&moreOAuth1 != 0 {
 		p.AccessTokenID = r.id()
+	}
+	if more&moreFederation != 0 {
+		p.Federation = federationPath{ProviderID: r.id(), ProtocolID: r.id()}
 	}
 	if r.bad || len(r.b) != 0 {
 		return payload{}, errPayload

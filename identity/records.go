@@ -133,11 +133,14 @@ type tables struct {
 	directoryEntries *state.Collection[directoryEntry]
 	directoryDomain  *state.Index[directoryEntry]
 	loginRecords     *state.Collection[loginRecord]
+
+	federationTables
 }
 
 // catalogRevision is that of the newest change that may alter the catalog.
 func (t *tables) catalogRevision(s *state.Snapshot) uint64 {
-	return max(t.regions.Revision(s), t.services.Revision(s), t.endpoints.Revision(s), t.filterRevision(s))
+	return max(t.regions.Revision(s), t.services.Revision(s), t.endpoints.Revision(s), t.filterRevision(s),
+		t.serviceProviders.Revision(s))
 }
 
 // define adds the collections to db.
@@ -157,6 +160,7 @@ func define(db *state.DB) tables {
 	t.defineDomainConfigs(db)
 	t.defineDirectories(db)
 	t.defineLoginRecords(db)
+	t.defineFederation(db)
 	return t
 }
 
@@ -174,7 +178,12 @@ func (t *tables) defineProjects(db *state.DB) {
 }
 
 func (t *tables) defineUsers(db *state.DB) {
-	t.userName = state.NewUnique("name", func(u *userRow) []string { return []string{state.Key(u.DomainID, u.Name)} })
+	t.userName = state.NewUnique("name", func(u *userRow) []string {
+		if u.Source == sourceFederation {
+			return nil // its name is what a provider says, and may be another user's too
+		}
+		return []string{state.Key(u.DomainID, u.Name)}
+	})
 	t.userDomain = state.NewIndex("domain", func(u *userRow) []string { return []string{u.DomainID} })
 	t.users = state.Define(db, state.Spec[userRow]{
 		Name: "identity.users", Noun: "user",

@@ -45,6 +45,7 @@ func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error
 	}
 	switch {
 	case want.Unscoped:
+	case want == (LoginScope{}) && p.Federation.ProviderID != "": // it has no default
 	case want.TrustID != "":
 		t, err := s.t.trusts.Get(r, want.TrustID)
 		if err != nil || !t.usable(s.core.Clock.Now()) {

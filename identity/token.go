@@ -55,6 +55,7 @@ type Token struct {
 	AppCredential *TokenAppCredential
 	Trust         *Trust
 	OAuth1        *TokenOAuth1
+	Federation    *TokenFederation
 
 	principal *policy.Principal
 }
@@ -75,7 +76,11 @@ type opened struct {
 type resolved struct {
 	token     *Token
 	footprint *state.Footprint
+	until     time.Time // it is worth something else from then on; zero: not by itself
 }
+
+// holds reports whether time has not yet changed what the token is worth.
+func (r *resolved) holds(now time.Time) bool { return r.until.IsZero() || now.Before(r.until) }
 
 // Authenticate tells who a token belongs to: fault.Unauthenticated if it is not
 // valid, or not any more.
@@ -126,7 +131,7 @@ func (s *Service) validate(ctx context.Context, token string, late time.Duration
 // again only when something has changed that was read to find it out.
 func (s *Service) worth(o *opened) (*Token, error) {
 	snapshot, last := s.core.DB.Snapshot(), o.resolved.Load()
-	if last != nil && s.core.DB.Holds(last.footprint, snapshot) {
+	if last != nil && last.holds(s.core.Clock.Now()) && s.core.DB.Holds(last.footprint, snapshot) {
 		return last.token, nil
 	}
 	trace := s.core.DB.Trace(snapshot)
@@ -137,7 +142,8 @@ func (s *Service) worth(o *opened) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.resolved.Store(&resolved{token: t, footprint: trace.Footprint()})
+	until := s.membershipsEnd(trace, &o.payload)
+	o.resolved.Store(&resolved{token: t, until: until, footprint: trace.Footprint()})
 	return t, nil
 }
 
@@ -212,11 +218,14 @@ func (s *Service) look(r state.Reader, p *payload) (*Token, uint16, error) {
 		}
 		holder, epoch = trustor, epoch+epochs
 	}
+	if err := s.applyFederation(r, p, t, &epoch); err != nil {
+		return nil, 0, err
+	}
 	if err := s.applyScope(r, p.Scope, t, &epoch); err != nil {
 		return nil, 0, err
 	}
 	if t.Scoped() {
-		t.Roles = s.rolesOn(r, holder, p.Scope)
+		t.Roles = s.rolesOn(r, holder, p.Scope, t.federatedGroups(holder)...)
 		if err := s.limitRoles(r, p, t, holder); err != nil {
 			return nil, 0, err
 		}

@@ -36,6 +36,7 @@ type CreateUserOptions struct {
 	Disabled         bool
 	Options          Attributes
 	Extra            Attributes
+	Federated        []FederatedIdentity // how identity providers know the user
 }
 
 // UpdateUserOptions of Service.UpdateUser; nil leaves as it is. Attributes are
@@ -49,6 +50,7 @@ type UpdateUserOptions struct {
 	Enabled          *bool // false invalidates the user's tokens and deletes its application credentials
 	Options          Attributes
 	Extra            Attributes
+	Federated        []FederatedIdentity // replace those that are there
 }
 
 // ListUsersOptions narrow Service.ListUsers; nil means all.
@@ -58,6 +60,9 @@ type ListUsersOptions struct {
 	Enabled  *bool
 	// Keep, if not nil, is asked about each user that the others let pass.
 	Keep func(*User) bool
+	// Federated keeps those whom an identity provider knows so; its fields may be
+	// empty.
+	Federated *FederatedIdentity
 }
 
 // CreateUser makes a user: fault.NotFound if the domain does not exist,
@@ -98,7 +103,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 			return duplicate(err, "user", u.Name, u.DomainID)
 		}
 		s.emit(ctx, tx, created, "user", u.ID)
-		return nil
+		return s.linkUser(tx, u.ID, opts.Federated)
 	})
 	return u.User, err
 }
@@ -172,7 +177,7 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 	}
 	list := []User{}
 	for row := range all {
-		if !seen(&row) || s.gone(r, row.ID) {
+		if !seen(&row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
 			continue
 		}
 		u := s.shown(r, row)
@@ -227,6 +232,11 @@ func (s *Service) UpdateUser(ctx context.Context, id string, opts UpdateUserOpti
 			}
 		}
 		s.emit(ctx, tx, updated, "user", id)
+		if len(opts.Federated) > 0 {
+			if err := s.linkUser(tx, id, opts.Federated); err != nil {
+				return err
+			}
+		}
 		if u.Enabled || opts.Enabled == nil {
 			return nil
 		}
@@ -271,6 +281,8 @@ func (s *Service) dropUser(ctx context.Context, tx *state.Tx, u User) error {
 	err := firstError(
 		s.dropAssignments(tx, s.t.assignActor, userActor(u.ID)),
 		deleteAll(tx, s.t.members, s.t.memberUser, memberKey, u.ID),
+		deleteAll(tx, s.t.links, s.t.linkUser, linkKey, u.ID),
+		deleteAll(tx, s.t.federated, s.t.federatedUser, federatedMemberKey, u.ID),
 		s.dropAppCreds(tx, u.ID),
 		deleteAll(tx, s.t.credentials, s.t.credentialUser, credentialKey, u.ID),
 		s.dropEntry(tx, u.ID),

@@ -8,6 +8,9 @@
 //
 // Calls may come at the same time, and must return soon after their context ends. Package
 // drivertest holds the conformance suite; every sentence with "must" is tested there.
+//
+// A [Protocol] is another kind of driver: it speaks with an identity provider, which
+// tells who somebody is that this cloud need not know.
 package driver
 
 import (

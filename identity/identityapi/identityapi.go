@@ -50,5 +50,7 @@ func (a *api) routes() []httpapi.Route {
 		a.policyRoutes(), a.trustRoutes(),
 		a.endpointGroupRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(),
 		a.registeredLimitRoutes(), a.limitRoutes(), a.domainConfigRoutes(),
+		a.identityProviderRoutes(), a.protocolRoutes(), a.mappingRoutes(), a.serviceProviderRoutes(),
+		a.federatedAuthRoutes(),
 	)
 }

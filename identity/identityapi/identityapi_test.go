@@ -27,9 +27,9 @@ type site struct {
 	url string // of the server, without the mount point
 }
 
-func serve(t testing.TB) *site {
+func serve(t testing.TB, change ...func(*identity.Config)) *site {
 	t.Helper()
-	svc, err := identity.Open(t.Context(), identity.Config{
+	cfg := identity.Config{
 		AdminPassword: adminPassword, BcryptCost: bcrypt.MinCost,
 		Services: []identity.CatalogEntry{
 			{Type: "identity", Name: "keystone", Path: "/identity/v3"},
@@ -40,7 +40,11 @@ func serve(t testing.TB) *site {
 			{Type: "block-storage", Name: "cinder", Path: "/volume/v3"},
 			{Type: "volumev3", Name: "cinderv3", Path: "/volume/v3"},
 		},
-	}, nil)
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	svc, err := identity.Open(t.Context(), cfg, nil)
 	require.NoError(t, err)
 	h := identityapi.New(svc, httpapi.Options{Policy: enforcer(t)})
 	require.NoError(t, httpapi.Verify(h))

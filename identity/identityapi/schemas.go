@@ -28,6 +28,7 @@ const (
 		"domain_id": {"type": "string"},
 		"default_project_id": {"type": ["string", "null"]},
 		"password": {"type": ["string", "null"], "maxLength": 4096},
+		"federated": ` + federatedProperty + `,
 		"options": {"type": "object", "additionalProperties": false, "properties": {
 			"immutable": {"type": ["boolean", "null"]},
 			"ignore_change_password_upon_first_use": {"type": ["boolean", "null"]},

@@ -19,7 +19,13 @@ func (a *api) scopeRoutes() []httpapi.Route {
 }
 
 func (a *api) authProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	all, err := a.svc.ProjectsOf(ctx, r.Principal.UserID)
+	var all []identity.Project
+	t, err := a.callerToken(ctx, r)
+	if err == nil {
+		all, err = a.svc.ProjectsOfToken(ctx, t)
+	} else { // somebody else has authenticated the caller
+		all, err = a.svc.ProjectsOf(ctx, r.Principal.UserID)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +33,13 @@ func (a *api) authProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 }
 
 func (a *api) authDomains(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	all, err := a.svc.DomainsOf(ctx, r.Principal.UserID)
+	var all []identity.Domain
+	t, err := a.callerToken(ctx, r)
+	if err == nil {
+		all, err = a.svc.DomainsOfToken(ctx, t)
+	} else {
+		all, err = a.svc.DomainsOf(ctx, r.Principal.UserID)
+	}
 	if err != nil {
 		return nil, err
 	}

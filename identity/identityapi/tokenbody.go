@@ -42,6 +42,9 @@ func (a *api) tokenBody(ctx context.Context, r *httpapi.Request, t *identity.Tok
 		}
 		o["catalog"] = a.catalog(ctx, r, project, user)
 	}
+	if all := a.serviceProviders(ctx); len(all) > 0 {
+		o["service_providers"] = all
+	}
 	// What is encoded is made of strings, times and booleans: it cannot fail.
 	body, _ := json.Marshal(object{"token": o})
 	a.bodies.Put(key, body)
@@ -57,6 +60,9 @@ func showToken(t *identity.Token) object {
 			"id": t.User.ID, "name": t.User.Name, "domain": showRef(t.User.Domain),
 			"password_expires_at": timeOrNull(t.User.PasswordExpires, naiveTimeForm),
 		},
+	}
+	if f := t.Federation; f != nil {
+		showFederation(o["user"].(object), f)
 	}
 	switch {
 	case t.Project != nil:
@@ -91,6 +97,18 @@ func showToken(t *identity.Token) object {
 		}
 	}
 	return o
+}
+
+// showFederation adds to the user of a token how it came here.
+func showFederation(user object, f *identity.TokenFederation) {
+	groups := make([]object, len(f.GroupIDs))
+	for i, id := range f.GroupIDs {
+		groups[i] = object{"id": id}
+	}
+	user["OS-FEDERATION"] = object{
+		"groups": groups, "identity_provider": object{"id": f.ProviderID}, "protocol": object{"id": f.ProtocolID},
+	}
+	delete(user, "password_expires_at")
 }
 
 func showRef(r identity.Ref) object { return object{"id": r.ID, "name": r.Name} }

@@ -42,6 +42,7 @@ type userBody struct {
 	Email            *string             `json:"email"`
 	Enabled          *bool               `json:"enabled"`
 	Options          identity.Attributes `json:"options"`
+	Federated        []federatedBody     `json:"federated"`
 }
 
 func showUser(r *httpapi.Request, u identity.User) object {
@@ -64,6 +65,7 @@ func (a *api) listUsers(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	}
 	all, err := a.svc.ListUsers(ctx, &identity.ListUsersOptions{
 		DomainID: domain, Name: q.Get("name"), Enabled: maybe(q, "enabled"),
+		Federated: federatedFilter(q),
 	})
 	if err != nil {
 		return nil, err
@@ -81,11 +83,12 @@ func (a *api) createUser(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 		Name: value(b.Name), DomainID: bodyDomain(r, "user"), Password: value(b.Password),
 		DefaultProjectID: value(b.DefaultProjectID), Description: value(b.Description),
 		Email: value(b.Email), Disabled: off(b.Enabled), Options: b.Options, Extra: extra,
+		Federated: federatedIdentities(b.Federated),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return one("user", showUser(r, u)), nil
+	return a.oneUser(ctx, r, u)
 }
 
 func (a *api) getUser(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -93,7 +96,7 @@ func (a *api) getUser(ctx context.Context, r *httpapi.Request) (*httpapi.Respons
 	if err != nil {
 		return nil, err
 	}
-	return one("user", showUser(r, u)), nil
+	return a.oneUser(ctx, r, u)
 }
 
 func (a *api) updateUser(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -115,12 +118,12 @@ func (a *api) updateUser(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	u, err = a.svc.UpdateUser(ctx, u.ID, identity.UpdateUserOptions{
 		Name: b.Name, Password: b.Password, DefaultProjectID: b.DefaultProjectID,
 		Description: b.Description, Email: b.Email, Enabled: b.Enabled,
-		Options: b.Options, Extra: extra,
+		Options: b.Options, Extra: extra, Federated: federatedIdentities(b.Federated),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return one("user", showUser(r, u)), nil
+	return a.oneUser(ctx, r, u)
 }
 
 func (a *api) deleteUser(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
