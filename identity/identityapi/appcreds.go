@@ -2,6 +2,7 @@ package identityapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/welkin-cloud/cloud/identity"
@@ -14,10 +15,10 @@ func (a *api) appCredentialRoutes() []httpapi.Route {
 	const single = all + "/{application_credential_id}"
 	one := targets(a.userTarget)
 	return []httpapi.Route{
-		route("GET", all, "list_application_credentials", one, a.listAppCredentials),
-		withBody("POST", all, "create_application_credential", appCredentialSchema, one, a.createAppCredential),
-		route("GET", single, "get_application_credential", one, a.getAppCredential),
-		route("DELETE", single, "delete_application_credential", one, a.deleteAppCredential),
+		route("GET", all, "list_application_credentials", one, a.personal(a.listAppCredentials)),
+		withBody("POST", all, "create_application_credential", appCredentialSchema, one, a.personal(a.createAppCredential)),
+		route("GET", single, "get_application_credential", one, a.personal(a.getAppCredential)),
+		route("DELETE", single, "delete_application_credential", one, a.personal(a.deleteAppCredential)),
 	}
 }
 
@@ -25,9 +26,9 @@ func (a *api) accessRuleRoutes() []httpapi.Route {
 	const all, single = "/v3/users/{user_id}/access_rules", "/v3/users/{user_id}/access_rules/{access_rule_id}"
 	one := targets(a.userTarget)
 	return []httpapi.Route{
-		route("GET", all, "list_access_rules", one, a.listAccessRules),
-		route("GET", single, "get_access_rule", one, a.getAccessRule),
-		route("DELETE", single, "delete_access_rule", one, a.deleteAccessRule),
+		route("GET", all, "list_access_rules", one, a.personal(a.listAccessRules)),
+		route("GET", single, "get_access_rule", one, a.personal(a.getAccessRule)),
+		route("DELETE", single, "delete_access_rule", one, a.personal(a.deleteAccessRule)),
 	}
 }
 
@@ -88,7 +89,11 @@ func (a *api) listAppCredentials(ctx context.Context, r *httpapi.Request) (*http
 }
 
 func (a *api) createAppCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if err := a.unrestricted(ctx, r); err != nil {
+	caller, err := a.callerToken(ctx, r)
+	if err == nil {
+		err = unrestricted(caller, "application credentials")
+	}
+	if err != nil {
 		return nil, err
 	}
 	var b struct {
@@ -126,6 +131,11 @@ func (a *api) appCredentialOptions(ctx context.Context, r *httpapi.Request, b ap
 			return opts, err
 		}
 		opts.RoleIDs = append(opts.RoleIDs, id)
+	}
+	for _, id := range opts.RoleIDs {
+		if !slices.Contains(r.Principal.RoleIDs, id) {
+			return opts, fault.New(fault.Invalid, "Invalid application credential: Cannot create an application credential with unassigned role")
+		}
 	}
 	if len(b.Roles) == 0 {
 		opts.RoleIDs = r.Principal.RoleIDs
@@ -188,7 +198,11 @@ func (a *api) getAppCredential(ctx context.Context, r *httpapi.Request) (*httpap
 }
 
 func (a *api) deleteAppCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if err := a.unrestricted(ctx, r); err != nil {
+	caller, err := a.callerToken(ctx, r)
+	if err == nil {
+		err = unrestricted(caller, "application credentials")
+	}
+	if err != nil {
 		return nil, err
 	}
 	c, err := a.appCredentialOf(ctx, r)
@@ -206,7 +220,9 @@ func showRule(r *httpapi.Request, rule identity.AccessRule) object {
 }
 
 func (a *api) listAccessRules(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	all, err := a.svc.ListAccessRules(ctx, r.Path("user_id"), nil)
+	all, err := a.svc.ListAccessRules(ctx, r.Path("user_id"), &identity.ListAccessRulesOptions{
+		Service: r.Query().Get("service"), Method: r.Query().Get("method"), Path: r.Query().Get("path"),
+	})
 	if err != nil {
 		return nil, err
 	}

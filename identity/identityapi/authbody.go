@@ -76,6 +76,9 @@ func authRequest(r *httpapi.Request) (identity.LoginRequest, error) {
 			if remoteUser(r.HTTP.Context()) == nil {
 				err = fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
 			}
+		case "oauth1":
+			signed := signedOAuth1(r)
+			req.OAuth1 = &signed
 		case "token":
 			req.Token, err = tokenLogin(in.Token)
 		case "application_credential":

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -37,11 +38,9 @@ func showCredential(r *httpapi.Request, c identity.Credential) object {
 	}, c.Extra)
 }
 
-// listedCredentials are those of the user in the query, or the caller's own.
+// listedCredentials are the caller's own: those of others are left out of the list for
+// who may not see them.
 func (a *api) listedCredentials(_ context.Context, r *httpapi.Request) (policy.Target, error) {
-	if id := r.Query().Get("user_id"); id != "" {
-		return policy.Target{credentialOwner: id}, nil
-	}
 	return policy.Target{credentialOwner: r.Principal.UserID}, nil
 }
 
@@ -77,9 +76,13 @@ func (a *api) listCredentials(ctx context.Context, r *httpapi.Request) (*httpapi
 	if err != nil {
 		return nil, err
 	}
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	kept := []identity.Credential{}
 	for _, c := range all {
-		if r.May("identity:get_credential", policy.Target{credentialOwner: c.UserID}) {
+		if within(caller, c.ProjectID) == nil && r.May("identity:get_credential", policy.Target{credentialOwner: c.UserID}) {
 			kept = append(kept, c)
 		}
 	}
@@ -95,11 +98,16 @@ func (a *api) createCredential(ctx context.Context, r *httpapi.Request) (*httpap
 	if value(b.UserID) == "" {
 		b.UserID = &r.Principal.UserID
 	}
-	if err := a.unrestricted(ctx, r); err != nil {
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayKeep(caller, value(b.Type), value(b.ProjectID)); err != nil {
 		return nil, err
 	}
 	c, err := a.svc.CreateCredential(ctx, identity.CreateCredentialOptions{
 		Type: value(b.Type), Blob: value(b.Blob), UserID: *b.UserID, ProjectID: value(b.ProjectID), Extra: extra,
+		Delegation: caller.Delegation(),
 	})
 	if err != nil {
 		return nil, err
@@ -107,8 +115,33 @@ func (a *api) createCredential(ctx context.Context, r *httpapi.Request) (*httpap
 	return one("credential", showCredential(r, c)), nil
 }
 
-func (a *api) getCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+// mayKeep refuses credentials that would be worth more than the caller's token.
+func mayKeep(caller *identity.Token, kind, project string) error {
+	if err := within(caller, project); err != nil {
+		return err
+	}
+	if strings.EqualFold(kind, "ec2") {
+		return unrestricted(caller, "credentials")
+	}
+	return nil
+}
+
+// credentialOf loads the credential of the path, which must be within the caller's
+// token.
+func (a *api) credentialOf(ctx context.Context, r *httpapi.Request) (identity.Credential, *identity.Token, error) {
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
+		return identity.Credential{}, nil, err
+	}
 	c, err := a.svc.GetCredential(ctx, r.Path("credential_id"))
+	if err == nil {
+		err = within(caller, c.ProjectID)
+	}
+	return c, caller, err
+}
+
+func (a *api) getCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	c, _, err := a.credentialOf(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +154,19 @@ func (a *api) updateCredential(ctx context.Context, r *httpapi.Request) (*httpap
 	if err != nil {
 		return nil, err
 	}
+	old, caller, err := a.credentialOf(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if b.Type != nil {
+		old.Type = *b.Type
+	}
+	if b.ProjectID != nil {
+		old.ProjectID = *b.ProjectID
+	}
+	if err := mayKeep(caller, old.Type, old.ProjectID); err != nil {
+		return nil, err
+	}
 	// Who may change a credential may not, by that, hand it to somebody for whom
 	// it could not have made one.
 	if b.UserID != nil && !r.May("identity:create_credential", policy.Target{credentialOwner: *b.UserID}) {
@@ -128,6 +174,7 @@ func (a *api) updateCredential(ctx context.Context, r *httpapi.Request) (*httpap
 	}
 	c, err := a.svc.UpdateCredential(ctx, r.Path("credential_id"), identity.UpdateCredentialOptions{
 		Type: b.Type, Blob: b.Blob, UserID: b.UserID, ProjectID: b.ProjectID, Extra: extra,
+		Delegation: caller.Delegation(),
 	})
 	if err != nil {
 		return nil, err
@@ -136,20 +183,11 @@ func (a *api) updateCredential(ctx context.Context, r *httpapi.Request) (*httpap
 }
 
 func (a *api) deleteCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	return httpapi.Empty(), a.svc.DeleteCredential(ctx, r.Path("credential_id"))
-}
-
-// unrestricted refuses what a restricted application credential, or a trust, must
-// not be used for.
-func (a *api) unrestricted(ctx context.Context, r *httpapi.Request) error {
-	t, err := a.callerToken(ctx, r)
+	c, _, err := a.credentialOf(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if t.Trust != nil || t.AppCredential != nil && t.AppCredential.Restricted {
-		return fault.New(fault.Forbidden, "You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional application credentials.")
-	}
-	return nil
+	return httpapi.Empty(), a.svc.DeleteCredential(ctx, c.ID)
 }
 
 // keyPair is the blob of an EC2 credential.

@@ -36,7 +36,7 @@ func (a *api) keyPairOwner(ctx context.Context, r *httpapi.Request) (policy.Targ
 // keyPairOf loads the credential with the access key of the path.
 func (a *api) keyPairOf(ctx context.Context, r *httpapi.Request) (identity.Credential, error) {
 	c, err := a.svc.GetCredential(ctx, identity.EC2CredentialID(r.Path("access")))
-	if err != nil || c.UserID != r.Path("user_id") {
+	if err != nil || c.UserID != r.Path("user_id") || c.Type != "ec2" {
 		return identity.Credential{}, fault.Missing("credential", r.Path("access"))
 	}
 	return c, nil
@@ -56,9 +56,13 @@ func (a *api) listKeyPairs(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if err != nil {
 		return nil, err
 	}
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	shown := []object{}
 	for _, c := range all {
-		if o, err := showKeyPair(r, c); err == nil {
+		if o, err := showKeyPair(r, c); err == nil && within(caller, c.ProjectID) == nil {
 			shown = append(shown, o)
 		}
 	}
@@ -72,10 +76,15 @@ func (a *api) createKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	if err := r.Decode(&b); err != nil {
 		return nil, err
 	}
-	if err := a.unrestricted(ctx, r); err != nil {
+	caller, err := a.callerToken(ctx, r)
+	if err == nil {
+		err = mayKeep(caller, "ec2", b.ProjectID)
+	}
+	if err != nil {
 		return nil, err
 	}
-	c, err := a.svc.CreateEC2Credential(ctx, r.Path("user_id"), b.ProjectID, nil)
+	c, err := a.svc.CreateEC2Credential(ctx, r.Path("user_id"), b.ProjectID,
+		&identity.CreateEC2CredentialOptions{Delegation: caller.Delegation()})
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +95,21 @@ func (a *api) createKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	return one("credential", o), nil
 }
 
-func (a *api) getKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+// ownKeyPair is keyPairOf for one that must be within the caller's token.
+func (a *api) ownKeyPair(ctx context.Context, r *httpapi.Request) (identity.Credential, error) {
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
+		return identity.Credential{}, err
+	}
 	c, err := a.keyPairOf(ctx, r)
+	if err == nil {
+		err = within(caller, c.ProjectID)
+	}
+	return c, err
+}
+
+func (a *api) getKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	c, err := a.ownKeyPair(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +121,7 @@ func (a *api) getKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 }
 
 func (a *api) deleteKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	c, err := a.keyPairOf(ctx, r)
+	c, err := a.ownKeyPair(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ func New(svc *identity.Service, opts httpapi.Options) http.Handler {
 	if opts.Auth == nil {
 		opts.Auth = svc
 	}
+	opts.Auth = ownAuth{opts.Auth, svc}
 	a := &api{
 		svc:      svc,
 		bodies:   recent.New[bodyKey, []byte](bodiesKept),
@@ -47,7 +48,8 @@ func (a *api) routes() []httpapi.Route {
 		a.roleRoutes(), a.inferenceRoutes(), a.grantRoutes(), a.assignmentRoutes(),
 		a.regionRoutes(), a.serviceRoutes(), a.endpointRoutes(),
 		a.credentialRoutes(), a.ec2Routes(), a.appCredentialRoutes(), a.accessRuleRoutes(),
-		a.policyRoutes(), a.trustRoutes(),
+		a.policyRoutes(), a.trustRoutes(), a.signatureRoutes(),
+		a.oauth1Routes(), a.accessTokenRoutes(), a.oauth2Routes(),
 		a.endpointGroupRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(),
 		a.registeredLimitRoutes(), a.limitRoutes(), a.domainConfigRoutes(),
 		a.identityProviderRoutes(), a.protocolRoutes(), a.mappingRoutes(), a.serviceProviderRoutes(),

@@ -172,16 +172,34 @@ const tagsSchema = `{"type": "object", "required": ["tags"], "additionalProperti
 	"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
 		"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}}}}`
 
+const consumerProperties = `"description": {"type": ["string", "null"]}`
+
+const authorizeSchema = `{"type": "object", "properties": {"roles": {"type": "array", "items": ` + roleRefSchema + `}}}`
+
+// roleRefSchema is a role by its id or by its name.
+const roleRefSchema = `{"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "properties": {
+	"id": {"type": "string", "minLength": 1, "maxLength": 64}, "name": {"type": "string", "minLength": 1, "maxLength": 255}}}`
+
+// signedSchema is a signed request, under one of three names.
+const signedSchema = `{"type": "object", "minProperties": 1, "properties": {
+	"credentials": ` + signedRequestSchema + `, "credential": ` + signedRequestSchema + `, "ec2Credentials": ` + signedRequestSchema + `}}`
+
+const signedRequestSchema = `{"type": "object", "properties": {
+	"access": {"type": "string", "maxLength": 255}, "signature": {"type": "string", "maxLength": 255},
+	"verb": {"type": "string"}, "host": {"type": "string"}, "path": {"type": "string"}, "body_hash": {"type": "string"},
+	"token": {"type": "string"}, "params": {"type": "object"}, "headers": {"type": "object"}}}`
+
 const ec2Schema = `{"type": "object", "required": ["tenant_id"], "properties": {"tenant_id": {"type": "string"}}}`
 
 const appCredentialSchema = `{"type": "object", "required": ["application_credential"], "properties": {
-	"application_credential": {"type": "object", "required": ["name"], "properties": {
+	"application_credential": {"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
+		"id": {"type": "string"}, "project_id": {"type": ["string", "null"]},
 		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
 		"secret": {"type": ["string", "null"], "maxLength": 255},
 		"description": {"type": ["string", "null"]},
 		"expires_at": {"type": ["string", "null"]},
 		"unrestricted": {"type": ["boolean", "null"]},
-		"roles": {"type": "array", "items": ` + refSchema + `},
+		"roles": {"type": "array", "items": ` + roleRefSchema + `},
 		"access_rules": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {
 			"id": {"type": "string"}, "service": {"type": "string", "minLength": 1, "maxLength": 255},
 			"method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]},
@@ -194,4 +212,5 @@ const trustSchema = `{"type": "object", "required": ["trust"], "properties": {"t
 		"project_id": {"type": ["string", "null"]}, "impersonation": {"type": "boolean"},
 		"expires_at": {"type": ["string", "null"]},
 		"remaining_uses": {"type": ["integer", "null"], "minimum": 1},
-		"roles": {"type": "array", "items": ` + refSchema + `}}}}}`
+		"allow_redelegation": {"type": ["boolean", "null"]}, "redelegation_count": {"type": ["integer", "null"], "minimum": 0},
+		"roles": {"type": "array", "items": ` + roleRefSchema + `}}}}}`

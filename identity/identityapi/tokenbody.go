@@ -90,6 +90,9 @@ func showToken(t *identity.Token) object {
 		}
 		o["application_credential"] = shown
 	}
+	if t.OAuth1 != nil {
+		o["OS-OAUTH1"] = object{"access_token_id": t.OAuth1.AccessTokenID, "consumer_id": t.OAuth1.ConsumerID}
+	}
 	if t.Trust != nil {
 		o["OS-TRUST:trust"] = object{
 			"id": t.Trust.ID, "impersonation": t.Trust.Impersonation,

@@ -13,13 +13,13 @@ import (
 func (a *api) trustRoutes() []httpapi.Route {
 	const all, single = "/v3/OS-TRUST/trusts", "/v3/OS-TRUST/trusts/{trust_id}"
 	return []httpapi.Route{
-		choose(route("GET", all, "list_trusts", listedTrusts, a.listTrusts),
+		choose(route("GET", all, "list_trusts", listedTrusts, a.withoutAppCredential(a.listTrusts)),
 			listTrustsRule, "list_trusts_for_trustor", "list_trusts_for_trustee"),
-		withBody("POST", all, "create_trust", trustSchema, a.newTrust, a.createTrust),
-		route("GET", single, "get_trust", a.trustTarget, a.getTrust),
-		route("DELETE", single, "delete_trust", a.trustTarget, a.deleteTrust),
-		route("GET", single+"/roles", "list_roles_for_trust", a.trustTarget, a.listTrustRoles),
-		route("GET", single+"/roles/{role_id}", "get_role_for_trust", a.trustTarget, a.getTrustRole),
+		withBody("POST", all, "create_trust", trustSchema, a.newTrust, a.withoutAppCredential(a.createTrust)),
+		route("GET", single, "get_trust", a.trustTarget, a.withoutAppCredential(a.getTrust)),
+		route("DELETE", single, "delete_trust", a.trustTarget, a.withoutAppCredential(a.deleteTrust)),
+		route("GET", single+"/roles", "list_roles_for_trust", a.trustTarget, a.withoutAppCredential(a.listTrustRoles)),
+		route("GET", single+"/roles/{role_id}", "get_role_for_trust", a.trustTarget, a.withoutAppCredential(a.getTrustRole)),
 	}
 }
 
@@ -30,6 +30,8 @@ type trustBody struct {
 	Impersonation bool      `json:"impersonation"`
 	ExpiresAt     *string   `json:"expires_at"`
 	Remaining     *int      `json:"remaining_uses"`
+	PassOn        bool      `json:"allow_redelegation"`
+	Redelegation  *int      `json:"redelegation_count"`
 	Roles         []refBody `json:"roles"`
 }
 
@@ -44,7 +46,7 @@ func showTrust(r *httpapi.Request, t identity.Trust) object {
 		"id": t.ID, "trustor_user_id": t.TrustorID, "trustee_user_id": t.TrusteeID,
 		"project_id": nullable(t.ProjectID), "impersonation": t.Impersonation,
 		"expires_at": timeOrNull(t.ExpiresAt, timeForm), "deleted_at": nil,
-		"remaining_uses": nil, "redelegation_count": 0, "redelegated_trust_id": nil,
+		"remaining_uses": nil, "redelegation_count": t.Redelegation, "redelegated_trust_id": nullable(t.RedelegatedFrom),
 		"links":       self(r, "OS-TRUST", "trusts", t.ID),
 		"roles_links": object{"self": self(r, "OS-TRUST", "trusts", t.ID, "roles")["self"], "next": nil, "previous": nil},
 	}
@@ -128,8 +130,12 @@ func (a *api) listTrusts(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 }
 
 func (a *api) createTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	if err := a.unrestricted(ctx, r); err != nil {
+	caller, err := a.callerToken(ctx, r)
+	if err != nil {
 		return nil, err
+	}
+	if caller.OAuth1 != nil {
+		return nil, forbidden("Redelegation allowed for delegated by trust only")
 	}
 	var b struct {
 		Trust trustBody `json:"trust"`
@@ -138,14 +144,12 @@ func (a *api) createTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 		return nil, err
 	}
 	in := b.Trust
-	if in.ProjectID != "" && in.ProjectID != r.Principal.ProjectID {
-		return nil, fault.New(fault.Forbidden, "The project of a trust must be that of the token.")
-	}
 	opts := identity.CreateTrustOptions{
 		TrustorID: in.TrustorID, TrusteeID: in.TrusteeID, ProjectID: in.ProjectID,
 		Impersonation: in.Impersonation, Remaining: in.Remaining,
+		AllowRedelegation: in.PassOn, Redelegation: in.Redelegation,
+		RedelegatedFrom: caller.Delegation().TrustID,
 	}
-	var err error
 	if opts.ExpiresAt, err = parseTime(in.ExpiresAt); err != nil {
 		return nil, err
 	}
