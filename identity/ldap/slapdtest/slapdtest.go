@@ -104,7 +104,7 @@ func (s *Server) config(opts Options) string {
 	if opts.NoSync {
 		b.WriteString("envflags nosync\n")
 	}
-	b.WriteString("index objectClass,uid,cn,ou,member,memberUid,sAMAccountName,objectGUID eq\n")
+	b.WriteString("sizelimit size.soft=500 size.hard=500 size.prtotal=unlimited\nindex objectClass,uid,cn,ou,member,memberUid,sAMAccountName,objectGUID eq\n")
 	b.WriteString("access to attrs=userPassword by anonymous auth by * none\naccess to * by * read\n")
 	if opts.MemberOf {
 		b.WriteString("overlay memberof\nmemberof-group-oc group\n")
