@@ -72,6 +72,9 @@ type Config struct {
 	// Directories keep the users and groups of domains, such as LDAP, by the name of the
 	// domain, which is made if it is not there.
 	Directories map[string]directory.Directory
+	// OpenDirectory lets the configurations of domains, which the API sets, name further
+	// directories; see identity.Config.
+	OpenDirectory func(kind string, options map[string]string) (directory.Directory, error)
 
 	// AdminPassword of the user "admin" in project "admin", made at the first
 	// start; empty makes no administrator.
@@ -215,7 +218,7 @@ func partsOf(cfg Config) parts {
 		identity: identity.Config{
 			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
 			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
-			Directories: cfg.Directories,
+			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory,
 		},
 		images:   image.Config{Store: cfg.Images},
 		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},

@@ -37,7 +37,8 @@ import (
 func (c *Cloud) Fork(ctx context.Context) (*Cloud, error) {
 	f := &Cloud{policy: c.policy, parts: c.parts}
 	f.core, f.seed = c.forkCore()
-	f.parts.identity.AdminPassword, f.parts.identity.Directories = "", nil
+	f.parts.identity.AdminPassword = ""
+	f.parts.identity.Directories, f.parts.identity.OpenDirectory = nil, nil
 	if !f.parts.identity.SharedKeys {
 		f.parts.identity.Keys = c.Identity.CopyKeys()
 	}

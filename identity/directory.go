@@ -2,8 +2,10 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/welkin-cloud/cloud/identity/driver"
@@ -33,6 +35,7 @@ type attached struct {
 	domainID string
 	owned    bool          // the service closes it
 	timeout  time.Duration // of a call
+	limit    int           // of a list
 	slots    chan struct{}
 	queue    chan struct{}
 	turn     sync.Mutex // of refreshes
@@ -46,6 +49,11 @@ type directories struct {
 	byDomain map[string]*attached
 	life     context.Context // ends at Close; nil before Start
 	end      context.CancelFunc
+	closing  sync.WaitGroup
+
+	following  sync.Mutex
+	followed   atomic.Uint64 // one more than the revision of the configurations that were followed
+	configured map[string][sha256.Size]byte
 }
 
 // of returns the directory of a domain, or nil.
@@ -53,6 +61,16 @@ func (d *directories) of(domainID string) *attached {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.byDomain[domainID]
+}
+
+// alive returns the context of what the service does by itself; nil when it does not run.
+func (d *directories) alive() context.Context {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.life == nil || d.life.Err() != nil {
+		return nil
+	}
+	return d.life
 }
 
 // AttachDirectory has the users and groups of a domain kept by a directory from now on,
@@ -69,17 +87,23 @@ func (s *Service) AttachDirectory(ctx context.Context, domainID string, d driver
 // DetachDirectory ends the use of a domain's directory. Its users stay as they were
 // last seen, and cannot log in with a password; what tokens they have goes on.
 func (s *Service) DetachDirectory(ctx context.Context, domainID string) error {
-	s.directories.mu.Lock()
-	a := s.directories.byDomain[domainID]
-	delete(s.directories.byDomain, domainID)
-	s.directories.mu.Unlock()
-	return fault.Wrap("identity.DetachDirectory", a.close())
+	return fault.Wrap("identity.DetachDirectory", s.directories.take(domainID).close())
+}
+
+// take removes the directory of a domain, and returns it; nil if there is none.
+func (d *directories) take(domainID string) *attached {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.byDomain[domainID]
+	delete(d.byDomain, domainID)
+	return a
 }
 
 // startDirectories attaches those of the configuration, whose domains are made if they
 // are not there.
 func (s *Service) startDirectories(ctx context.Context) error {
 	s.directories.mu.Lock()
+	s.directories.configured = map[string][sha256.Size]byte{}
 	s.directories.life, s.directories.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.directories.mu.Unlock()
 	for name, d := range s.cfg.Directories {
@@ -95,19 +119,29 @@ func (s *Service) startDirectories(ctx context.Context) error {
 			return err
 		}
 	}
+	s.followConfigs()
 	return nil
 }
 
 func (s *Service) attach(domainID string, d driver.Directory, owned bool) error {
+	old, err := s.put(domainID, d, owned, s.cfg.DirectoryLimit)
+	if err != nil {
+		return err
+	}
+	return old.close()
+}
+
+// put takes a directory into service, and returns the one before.
+func (s *Service) put(domainID string, d driver.Directory, owned bool, limit int) (*attached, error) {
 	a := &attached{
-		Directory: d, domainID: domainID, owned: owned, timeout: s.cfg.DirectoryTimeout,
+		Directory: d, domainID: domainID, owned: owned, timeout: s.cfg.DirectoryTimeout, limit: limit,
 		slots: make(chan struct{}, directoryCalls), queue: make(chan struct{}, directoryCalls+directoryQueue),
 		done: make(chan struct{}),
 	}
 	s.directories.mu.Lock()
+	defer s.directories.mu.Unlock()
 	if s.directories.life == nil || s.directories.life.Err() != nil {
-		s.directories.mu.Unlock()
-		return fault.New(fault.Unavailable, "The identity service is not running.")
+		return nil, fault.New(fault.Unavailable, "The identity service is not running.")
 	}
 	old := s.directories.byDomain[domainID]
 	life, stop := context.WithCancel(s.directories.life)
@@ -117,8 +151,7 @@ func (s *Service) attach(domainID string, d driver.Directory, owned bool) error 
 		defer close(a.done)
 		s.keepFresh(life, a)
 	}()
-	s.directories.mu.Unlock()
-	return old.close()
+	return old, nil
 }
 
 // closeDirectories ends all refreshers, and closes the directories that are the
@@ -135,6 +168,7 @@ func (s *Service) closeDirectories() error {
 	for _, a := range all {
 		errs = append(errs, a.close())
 	}
+	s.directories.closing.Wait()
 	return errors.Join(errs...)
 }
 
@@ -211,7 +245,7 @@ func (s *Service) keeper(r state.Reader, id string) (*attached, directoryEntry) 
 	if err != nil {
 		return nil, e
 	}
-	return s.directories.of(e.DomainID), e
+	return s.directory(e.DomainID), e
 }
 
 // shadowed reports whether an id is that of a shadow.

@@ -11,7 +11,7 @@ import (
 // groupsSeen is usersSeen for groups.
 func (s *Service) groupsSeen(ctx context.Context, a *attached, name string) (func(*Group) bool, error) {
 	groups, err := ask(ctx, a, func(ctx context.Context) ([]driver.Group, error) {
-		return a.Groups(ctx, driver.Query{Name: name, Limit: s.cfg.DirectoryLimit})
+		return a.Groups(ctx, driver.Query{Name: name, Limit: a.limit})
 	})
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (s *Service) lookAtGroups(ctx context.Context, opts *ListGroupsOptions) (fu
 	if opts.UserID != "" {
 		return all, s.seeGroupsOf(ctx, opts.UserID)
 	}
-	if a := s.directories.of(opts.DomainID); a != nil {
+	if a := s.directory(opts.DomainID); a != nil {
 		return s.groupsSeen(ctx, a, opts.Name)
 	}
 	return all, nil
@@ -57,7 +57,7 @@ func (s *Service) seeMembers(ctx context.Context, groupID string) error {
 		return nil
 	}
 	users, err := ask(ctx, a, func(ctx context.Context) ([]driver.User, error) {
-		return a.Members(ctx, e.LocalID, s.cfg.DirectoryLimit)
+		return a.Members(ctx, e.LocalID, a.limit)
 	})
 	if fault.Of(err) == fault.NotFound {
 		users, err = nil, nil // the next refresh marks the group
@@ -147,7 +147,7 @@ func (s *Service) keepOwnGroup(ctx context.Context, a *attached, g driver.Group,
 
 // updateGroupInDirectory passes a change on.
 func (s *Service) updateGroupInDirectory(ctx context.Context, e directoryEntry, opts UpdateGroupOptions) (Group, error) {
-	a := s.directories.of(e.DomainID)
+	a := s.directory(e.DomainID)
 	if a == nil {
 		return Group{}, readOnly(e.DomainID)
 	}

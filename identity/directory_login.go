@@ -22,7 +22,7 @@ func (s *Service) directoryOf(r state.Reader, ref UserRef) (*attached, driver.Re
 	if u, known := s.t.users.Find(r, s.t.userName, domain.ID, ref.Name); known && u.Source != sourceDirectory {
 		return nil, driver.Ref{}
 	}
-	return s.directories.of(domain.ID), driver.Ref{Name: ref.Name}
+	return s.directory(domain.ID), driver.Ref{Name: ref.Name}
 }
 
 // byDirectory is the method "password" of users in a directory: it checks the password

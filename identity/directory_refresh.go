@@ -45,7 +45,7 @@ func (s *Service) keepFresh(ctx context.Context, a *attached) {
 // says, at once: users that are disabled there, or gone, lose their tokens.
 // fault.NotFound if the domain has no directory.
 func (s *Service) RefreshDirectory(ctx context.Context, domainID string) error {
-	a := s.directories.of(domainID)
+	a := s.directory(domainID)
 	if a == nil {
 		return fault.Wrap("identity.RefreshDirectory", fault.Missing("directory of domain", domainID))
 	}

@@ -11,7 +11,7 @@ import (
 // seeUsers asks a directory for the users of a name, or all of them, and mirrors them.
 func (s *Service) seeUsers(ctx context.Context, a *attached, name string) ([]userRow, error) {
 	users, err := ask(ctx, a, func(ctx context.Context) ([]driver.User, error) {
-		return a.Users(ctx, driver.Query{Name: name, Limit: s.cfg.DirectoryLimit})
+		return a.Users(ctx, driver.Query{Name: name, Limit: a.limit})
 	})
 	if err != nil {
 		return nil, err

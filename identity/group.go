@@ -53,7 +53,7 @@ func (s *Service) CreateGroup(ctx context.Context, opts CreateGroupOptions) (Gro
 	if g.DomainID == "" {
 		g.DomainID = DefaultDomainID
 	}
-	if a := s.directories.of(g.DomainID); a != nil {
+	if a := s.directory(g.DomainID); a != nil {
 		made, err := s.createGroupInDirectory(ctx, a, opts)
 		return made, fault.Wrap("identity.CreateGroup", err)
 	}

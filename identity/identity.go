@@ -91,6 +91,12 @@ type Config struct {
 	// is made if it is not there. Their owner closes them, after the service. See
 	// AttachDirectory.
 	Directories map[string]driver.Directory
+	// OpenDirectory, if it is set, opens the directories of domains whose configuration,
+	// which the API sets, says so: kind is their option "identity.driver", and options are
+	// those of the group of that name, with their secrets. identity/ldap.ParseOptions reads
+	// those of "ldap". Whoever may set them has this program connect to where they say.
+	// Without it, the configurations of domains change nothing.
+	OpenDirectory func(kind string, options map[string]string) (driver.Directory, error)
 	// DirectoryRefresh is after which time shadows of users and groups are compared with
 	// their directories again; default 5 min. It bounds how long somebody can go on who
 	// was disabled or deleted there, as long as the directory answers.

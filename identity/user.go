@@ -87,7 +87,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 	if err := checkUserOptions(u.Options); err != nil {
 		return User{}, fault.Wrap("identity.CreateUser", err)
 	}
-	if a := s.directories.of(u.DomainID); a != nil {
+	if a := s.directory(u.DomainID); a != nil {
 		made, err := s.createInDirectory(ctx, a, opts)
 		return made, fault.Wrap("identity.CreateUser", err)
 	}
@@ -146,7 +146,7 @@ func (s *Service) GetUser(ctx context.Context, id string) (User, error) {
 func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, error) {
 	r := s.core.DB.Snapshot()
 	u, ok := s.t.users.Find(r, s.t.userName, domainID, name)
-	if a := s.directories.of(domainID); a != nil && (!ok || u.Source == sourceDirectory) {
+	if a := s.directory(domainID); a != nil && (!ok || u.Source == sourceDirectory) {
 		found, err := s.findInDirectory(ctx, a, name)
 		return found, fault.Wrap("identity.FindUser", err)
 	}
@@ -164,7 +164,7 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 		opts = &ListUsersOptions{}
 	}
 	seen := func(*userRow) bool { return true }
-	if a := s.directories.of(opts.DomainID); a != nil {
+	if a := s.directory(opts.DomainID); a != nil {
 		var err error
 		if seen, err = s.usersSeen(ctx, a, opts); err != nil {
 			return nil, fault.Wrap("identity.ListUsers", err)
