@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -46,6 +47,10 @@ import (
 
 // Clock tells a cloud the time; see Config.Clock.
 type Clock = clock.Clock
+
+// Principal is who sends a request: a user, and the project, the domain or the system
+// for which it has Roles; see Config.Session.
+type Principal = policy.Principal
 
 // Config of New. The drivers are required, and belong to the cloud from then on:
 // Close closes them, and so does New if it fails. The rest has defaults.
@@ -79,6 +84,16 @@ type Config struct {
 	// AdminPassword of the user "admin" in project "admin", made at the first
 	// start; empty makes no administrator.
 	AdminPassword string
+	// Session tells who sends a request that has no token, by a session of the program's
+	// own: a cookie, a client certificate, a header that a proxy has set. It returns nil
+	// if it does not know, which is answered with 401, as is an error of the kind
+	// Unauthenticated. What the principal may do follows from its Roles (those that they
+	// imply have to be among them) and its project, as with a token; the user need not be
+	// known to the cloud.
+	//
+	// Browsers send cookies with requests of other sites' pages too: let the cookie be
+	// SameSite, or look at the Origin header.
+	Session func(r *http.Request) (*Principal, error)
 	// PasswordCost is bcrypt's, 4 to 31; 0 means 12, which is Keystone's. Each step
 	// doubles the time of a log-in.
 	PasswordCost int
@@ -118,6 +133,7 @@ type Cloud struct {
 
 	core    *core.Core
 	policy  *policy.Enforcer
+	session func(r *http.Request) (*Principal, error)
 	parts   parts
 	seed    uint64
 	fakes   *Fakes         // of a fork
@@ -127,7 +143,7 @@ type Cloud struct {
 // New starts a cloud: it loads the state, goes on with unfinished work and mends what
 // differs between the record and the drivers.
 func New(ctx context.Context, cfg Config) (*Cloud, error) {
-	c := &Cloud{parts: partsOf(cfg), seed: cfg.Seed}
+	c := &Cloud{parts: partsOf(cfg), seed: cfg.Seed, session: cfg.Session}
 	c.own(cfg)
 	if err := c.open(ctx, cfg); err != nil {
 		return nil, errors.Join(err, c.Close())

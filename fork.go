@@ -35,7 +35,7 @@ import (
 // or, if the original has a Seed, follow from that and the revision; its clock is the
 // original's.
 func (c *Cloud) Fork(ctx context.Context) (*Cloud, error) {
-	f := &Cloud{policy: c.policy, parts: c.parts}
+	f := &Cloud{policy: c.policy, session: c.session, parts: c.parts}
 	f.core, f.seed = c.forkCore()
 	f.parts.identity.AdminPassword = ""
 	f.parts.identity.Directories, f.parts.identity.OpenDirectory = nil, nil

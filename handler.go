@@ -32,7 +32,7 @@ func catalog() []identity.CatalogEntry {
 // /identity/v3.
 func (c *Cloud) Handler() http.Handler {
 	opts := httpapi.Options{
-		Auth: c.Identity, Policy: c.policy, Log: c.core.Log, Clock: c.core.Clock, IDs: c.core.IDs,
+		Auth: c.Identity, Session: c.session, Policy: c.policy, Log: c.core.Log, Clock: c.core.Clock, IDs: c.core.IDs,
 	}
 	return httpapi.Mount(map[string]http.Handler{
 		"/identity": identityapi.New(c.Identity, opts),

@@ -36,6 +36,9 @@ func (x *exchange) authenticate(ctx context.Context, public bool) (*policy.Princ
 // one that has expired in the meantime. To what it asks of other services for a user,
 // access rules do not apply: they are for what the user asks.
 func (x *exchange) caller(ctx context.Context) (*policy.Principal, error) {
+	if x.opts.Session != nil && x.http.Header["X-Auth-Token"] == nil && x.http.Header["X-Service-Token"] == nil {
+		return x.bySession()
+	}
 	if x.http.Header["X-Service-Token"] == nil {
 		p, err := x.principal(ctx, "X-Auth-Token", x.opts.Auth.Authenticate)
 		if err == nil && !x.accessible(p) {
@@ -61,6 +64,15 @@ func (x *exchange) caller(ctx context.Context) (*policy.Principal, error) {
 	both := *p
 	both.Service = service
 	return &both, nil
+}
+
+// bySession asks the program that serves the API who sends a request without a token.
+func (x *exchange) bySession() (*policy.Principal, error) {
+	p, err := x.opts.Session(x.http)
+	if err == nil && p == nil {
+		err = fault.Unauthenticated
+	}
+	return p, err
 }
 
 // principal authenticates the token of one header.

@@ -98,10 +98,13 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (*policy.Principal, error)
 }
 
-// Options of New; all but AuthURL, Log, Clock and IDs are required.
+// Options of New; only Auth and Policy are required.
 type Options struct {
 	Auth   Authenticator
 	Policy *policy.Enforcer
+	// Session tells who sends a request that has no token, by something else such as a
+	// cookie; nil and no error if it does not know.
+	Session func(r *http.Request) (*policy.Principal, error)
 	// AuthURL gives the identity endpoint for WWW-Authenticate, from the request;
 	// nil means "/identity" on the host that was asked.
 	AuthURL func(r *http.Request) string
