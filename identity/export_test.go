@@ -35,3 +35,6 @@ func (s *Service) LoginRecords() int {
 	}
 	return n
 }
+
+// Hashes returns how many password hashes were computed.
+func (s *Service) Hashes() int64 { return s.hasher.done.Load() }

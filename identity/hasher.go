@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -28,6 +29,7 @@ type hasher struct {
 	// decoy is compared when there is no hash, so that it takes as long to refuse
 	// an unknown user as a wrong password.
 	decoy []byte
+	done  atomic.Int64 // hashes computed so far
 }
 
 func newHasher(cost, workers, queue int) *hasher {
@@ -53,6 +55,7 @@ func (h *hasher) do(ctx context.Context, f func() error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	h.done.Add(1)
 	return f()
 }
 

@@ -136,7 +136,6 @@ func (s *Service) RotateKeys(ctx context.Context) error {
 	if err == nil {
 		err = s.receiptKeys.rotate(ctx, s.cfg.MaxKeys)
 	}
-	s.tokens.Clear()
 	return fault.Wrap("identity.RotateKeys", err)
 }
 
@@ -153,9 +152,5 @@ func (s *Service) refreshKeys(ctx context.Context) error {
 func (s *Service) ReloadKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	if err := firstError(s.tokenKeys.load(ctx), s.receiptKeys.load(ctx)); err != nil {
-		return fault.Wrap("identity.ReloadKeys", err)
-	}
-	s.tokens.Clear()
-	return nil
+	return fault.Wrap("identity.ReloadKeys", firstError(s.tokenKeys.load(ctx), s.receiptKeys.load(ctx)))
 }

@@ -68,6 +68,7 @@ func (t *Token) Scoped() bool { return t.Project != nil || t.Domain != nil || t.
 
 // opened is a token that was decrypted once, and what it was last worth.
 type opened struct {
+	keys     *keys // that it was opened with: others may not know it
 	payload  payload
 	resolved atomic.Pointer[resolved]
 }
@@ -103,18 +104,22 @@ func (s *Service) validate(ctx context.Context, token string, late time.Duration
 	if err := s.refreshKeys(ctx); err != nil {
 		return nil, err
 	}
-	key := sha256.Sum256([]byte(token))
+	key, keys := sha256.Sum256([]byte(token)), s.tokenKeys.keys.Load()
 	o, ok := s.tokens.Get(key)
-	if !ok {
+	if !ok || o.keys != keys {
 		p, err := s.openToken(token)
 		if err != nil {
 			return nil, err
 		}
-		o = &opened{payload: p}
+		o = &opened{keys: keys, payload: p}
 		s.tokens.Put(key, o)
 	}
-	if !s.core.Clock.Now().Before(o.payload.ExpiresAt.Add(late)) {
+	now := s.core.Clock.Now()
+	if !now.Before(o.payload.ExpiresAt.Add(late)) {
 		return nil, invalidToken("expired")
+	}
+	if !now.Before(o.payload.ExpiresAt) {
+		o.resolved.Store(nil) // what it comes from may have expired since as well
 	}
 	t, err := s.worth(o)
 	if err == nil {

@@ -44,13 +44,6 @@ func (c *Cache[K, V]) Put(k K, v V) {
 	c.young[k] = v
 }
 
-// Clear forgets everything.
-func (c *Cache[K, V]) Clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.old, c.young = nil, make(map[K]V)
-}
-
 // Len returns how many entries are held, counting one that is in both
 // generations twice.
 func (c *Cache[K, V]) Len() int {
