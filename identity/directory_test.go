@@ -200,6 +200,7 @@ func TestDirectoryRefresh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCorp(t, true)
+				synctest.Wait() // until the refresher has had its turn
 				token, _ := c.login(t, "ada")
 				lose(c)
 				_, err := c.Validate(t.Context(), token)
