@@ -21,6 +21,10 @@ func (c *Cloud) Moment() Moment {
 	return Moment{state.Moment{DB: c.core.DB, Snapshot: c.core.DB.Snapshot()}}
 }
 
+// Revision counts the commits up to the moment: two moments of one cloud are alike if it
+// is the same.
+func (m Moment) Revision() uint64 { return m.orEmpty().Snapshot.Revision() }
+
 // Origin returns the moment at which a fork was made; the zero Moment if the cloud is no
 // fork.
 func (c *Cloud) Origin() Moment {

@@ -101,11 +101,20 @@ func imageView(r *httpapi.Request, i image.Image) map[string]any {
 	return out
 }
 
+// viewer is the project in whose name images are listed: all are for administrators
+// whose token is for none, and only those for everybody for others.
+func viewer(r *httpapi.Request) string {
+	if r.Principal.ProjectID == "" && !r.Principal.IsAdmin() {
+		return "-"
+	}
+	return r.Principal.ProjectID
+}
+
 func (a *api) listImages(detail bool) httpapi.Handler {
 	return func(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 		q := r.Query()
 		list := []any{}
-		for _, i := range a.Images.ListImages(ctx, image.Filter{Viewer: r.Principal.ProjectID}) {
+		for _, i := range a.Images.ListImages(ctx, image.Filter{Viewer: viewer(r)}) {
 			switch {
 			case q.Get("name") != "" && q.Get("name") != i.Name, q.Get("status") != "" && q.Get("status") != imageStatuses[i.Status]:
 				continue

@@ -226,7 +226,12 @@ func (a *api) listAccessRules(ctx context.Context, r *httpapi.Request) (*httpapi
 	if err != nil {
 		return nil, err
 	}
-	return list(r, "access_rules", all, showRule), nil
+	q := r.Query()
+	kept := slices.DeleteFunc(slices.Clone(all), func(rule identity.AccessRule) bool {
+		return q.Has("service") && rule.Service != q.Get("service") ||
+			q.Has("path") && rule.Path != q.Get("path") || q.Has("method") && rule.Method != q.Get("method")
+	})
+	return list(r, "access_rules", kept, showRule), nil
 }
 
 func (a *api) getAccessRule(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

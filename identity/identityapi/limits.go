@@ -62,7 +62,7 @@ func (a *api) limitModel(context.Context, *httpapi.Request) (*httpapi.Response, 
 	return one("model", object{"name": m.Name, "description": m.Description}), nil
 }
 
-// listLimits shows administrators and services all limits, others those of the
+// listLimits shows administrators and tokens of the system all limits, others those of the
 // project or the domain that their token is for.
 func (a *api) listLimits(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	q, p := r.Query(), r.Principal
@@ -74,7 +74,7 @@ func (a *api) listLimits(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	if p.System || p.IsAdmin() || p.HasRole("service") {
+	if p.System || p.IsAdmin() {
 		return list(r, "limits", all, showLimit), nil
 	}
 	kept := []identity.Limit{}

@@ -69,7 +69,18 @@ func callerDomain(r *httpapi.Request) string {
 	return identity.DefaultDomainID
 }
 
+// newProjectTarget is the domain in which a project is to be made; a project that is a
+// domain is in none, so that it takes an administrator.
 func (a *api) newProjectTarget(_ context.Context, r *httpapi.Request) (policy.Target, error) {
+	var b struct {
+		Project projectBody `json:"project"`
+	}
+	if err := r.Decode(&b); err != nil {
+		return nil, err
+	}
+	if value(b.Project.IsDomain) {
+		return policy.Target{"target.project.domain_id": ""}, nil
+	}
 	return policy.Target{"target.project.domain_id": bodyDomain(r, "project")}, nil
 }
 

@@ -98,11 +98,19 @@ func (x *resource[T]) load(ctx context.Context, r *httpapi.Request) (policy.Targ
 	return target, nil
 }
 
-// absent is the error of a resource that is not there.
+// absent is the error of a resource that is not there, in the words of the service: who
+// may not see one must not be able to tell.
 func (x *resource[T]) absent(id string) error {
 	noun := strings.ReplaceAll(x.singular, "_", " ")
-	if noun == "floatingip" {
+	switch noun {
+	case "floatingip":
 		noun = "floating ip"
+	case "subnetpool":
+		noun = "subnet pool"
+	case "address scope": // without a full stop
+		return &fault.Error{
+			Kind: fault.NotFound, Code: "AddressScopeNotFound", Message: "Address scope " + id + " could not be found",
+		}
 	}
 	return fault.Missing(noun, id)
 }

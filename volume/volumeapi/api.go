@@ -54,14 +54,20 @@ func API(svc *volume.Service) httpapi.API {
 func isAdmin(r *httpapi.Request) bool { return r.May("context_is_admin", policy.Target{}) }
 
 // scope is the project whose things are listed: empty for all of them, which
-// administrators may ask for.
+// administrators may ask for. Others whose token is for no project have nothing.
 func scope(r *httpapi.Request) string {
 	q := r.Query()
-	if isAdmin(r) && (truth(q.Get("all_tenants")) || truth(q.Get("all_projects"))) {
+	switch all := truth(q.Get("all_tenants")) || truth(q.Get("all_projects")); {
+	case isAdmin(r) && all:
 		return ""
+	case !isAdmin(r) && r.Principal.ProjectID == "":
+		return noProject
 	}
 	return r.Principal.ProjectID
 }
+
+// noProject is the id of none.
+const noProject = "-"
 
 // owned is the target of what belongs to a project and a user.
 func owned(projectID, userID string) policy.Target {

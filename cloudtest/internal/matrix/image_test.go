@@ -1,0 +1,44 @@
+package matrix_test
+
+import "github.com/welkin-cloud/cloud/internal/policy"
+
+// imageService is Glance's: an image that is neither public nor one's own nor shared with
+// one is not there.
+var imageService = service{
+	own: func(p *policy.Principal) policy.Target {
+		return policy.Target{"project_id": p.ProjectID, "owner": p.ProjectID}
+	},
+	kinds: []kind{
+		{
+			name: "image", at: "images", make: "POST /v2/images", id: "id", hide: "project",
+			body:   `{"name":"secret-of-p-image","visibility":"private","disk_format":"raw","container_format":"bare","tags":["blue"]}`,
+			target: map[string]string{"project_id": "$project", "owner": "$project", "visibility": "private"},
+		},
+		{make: "PUT /v2/images/$image/file", body: "secret-of-p-content", contentType: "application/octet-stream"},
+		{
+			name: "sharedimage", make: "POST /v2/images", id: "id",
+			body: `{"name":"secret-of-p-shared","visibility":"shared","disk_format":"raw","container_format":"bare"}`,
+		},
+		{make: "POST /v2/images/$sharedimage/members", body: `{"member":"$other"}`},
+		{name: "tag", at: "tags", value: "blue"},
+		{name: "other", at: "members", target: map[string]string{"member_id": "$other"}},
+	},
+	asks: map[string][]ask{
+		"PATCH /v2/images/{id}": {{
+			contentType: "application/openstack-images-v2.1-json-patch", body: `[{"op":"replace","path":"/name","value":"changed"}]`,
+		}},
+		"PUT /v2/images/{id}/file":                   {{contentType: "application/octet-stream", body: "content"}},
+		"GET /v2/images/{id}/members":                {sharedToOther("")},
+		"POST /v2/images/{id}/members":               {sharedToOther(`{"member":"$service"}`)},
+		"GET /v2/images/{id}/members/{member_id}":    {sharedToOther("")},
+		"PUT /v2/images/{id}/members/{member_id}":    {sharedToOther(`{"status":"accepted"}`)},
+		"DELETE /v2/images/{id}/members/{member_id}": {sharedToOther("")},
+	},
+}
+
+// sharedToOther asks for the image that Q is a member of.
+func sharedToOther(body string) ask {
+	return ask{body: body, with: map[string]string{"images": "$sharedimage"}, target: map[string]string{
+		"project_id": "$project", "owner": "$project", "visibility": "shared", "member_id": "$other",
+	}}
+}

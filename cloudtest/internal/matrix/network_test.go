@@ -1,0 +1,90 @@
+package matrix_test
+
+import "github.com/welkin-cloud/cloud/internal/policy"
+
+// networkService is Neutron's: what one may not get is not there.
+var networkService = service{
+	own: func(p *policy.Principal) policy.Target { return policy.Target{"project_id": p.ProjectID} },
+	kinds: []kind{
+		{
+			name: "network", at: "networks network-ip-availabilities", make: "POST /v2.0/networks", id: "network.id", hide: "get_network",
+			body:   `{"network":{"name":"secret-of-p-network"}}`,
+			target: map[string]string{"project_id": "$project", "shared": "False", "router:external": "False"},
+		},
+		{
+			name: "subnet", at: "subnets", make: "POST /v2.0/subnets", id: "subnet.id", hide: "get_subnet",
+			body: `{"subnet":{"name":"secret-of-p-subnet","network_id":"$network","ip_version":4,"cidr":"10.7.0.0/24"}}`,
+			target: map[string]string{
+				"project_id": "$project", "network:project_id": "$project", "shared": "False", "router:external": "False",
+			},
+		},
+		{
+			name: "port", at: "ports", make: "POST /v2.0/ports", id: "port.id", hide: "get_port",
+			body:   `{"port":{"name":"secret-of-p-port","network_id":"$network"}}`,
+			target: map[string]string{"project_id": "$project", "network:project_id": "$project"},
+		},
+		{
+			name: "router", at: "routers", make: "POST /v2.0/routers", id: "router.id", hide: "get_router",
+			body:   `{"router":{"name":"secret-of-p-router","external_gateway_info":{"network_id":"$public"}}}`,
+			target: map[string]string{"project_id": "$project"},
+		},
+		{make: "PUT /v2.0/routers/$router/add_router_interface", body: `{"subnet_id":"$subnet"}`},
+		{
+			name: "floatingip", at: "floatingips", make: "POST /v2.0/floatingips", id: "floatingip.id", hide: "get_floatingip",
+			body:   `{"floatingip":{"description":"secret-of-p-address","floating_network_id":"$public"}}`,
+			target: map[string]string{"project_id": "$project"},
+		},
+		{
+			name: "securitygroup", at: "security-groups", make: "POST /v2.0/security-groups", id: "security_group.id", hide: "get_security_group",
+			body:   `{"security_group":{"name":"secret-of-p-group"}}`,
+			target: map[string]string{"project_id": "$project", "shared": "False"},
+		},
+		{
+			name: "securityrule", at: "security-group-rules", make: "POST /v2.0/security-group-rules", id: "security_group_rule.id", hide: "get_security_group_rule",
+			body:   `{"security_group_rule":{"security_group_id":"$securitygroup","direction":"ingress","protocol":"tcp","description":"secret-of-p-rule"}}`,
+			target: map[string]string{"project_id": "$project", "security_group:project_id": "$project"},
+		},
+		{
+			name: "addressscope", at: "address-scopes", make: "POST /v2.0/address-scopes", id: "address_scope.id", hide: "get_address_scope",
+			body:   `{"address_scope":{"name":"secret-of-p-scope","ip_version":4}}`,
+			target: map[string]string{"project_id": "$project", "shared": "False"},
+		},
+		{
+			name: "subnetpool", at: "subnetpools", make: "POST /v2.0/subnetpools", id: "subnetpool.id", hide: "get_subnetpool",
+			body:   `{"subnetpool":{"name":"secret-of-p-pool","prefixes":["10.9.0.0/16"]}}`,
+			target: map[string]string{"project_id": "$project", "shared": "False"},
+		},
+		{name: "agent", at: "agents", make: "GET /v2.0/agents", as: "admin", id: "agents.0.id", hide: "get_agent", target: map[string]string{"project_id": ""}},
+		{name: "extension", at: "extensions", value: "router"},
+		{name: "project", at: "quotas", target: map[string]string{"project_id": "$project"}},
+		{name: "tag", at: "tags", value: "blue"},
+		{make: "PUT /v2.0/networks/$network/tags/blue"},
+		{make: "PUT /v2.0/subnets/$subnet/tags/blue"},
+		{make: "PUT /v2.0/ports/$port/tags/blue"},
+		{make: "PUT /v2.0/routers/$router/tags/blue"},
+		{make: "PUT /v2.0/floatingips/$floatingip/tags/blue"},
+		{make: "PUT /v2.0/security-groups/$securitygroup/tags/blue"},
+		{make: "PUT /v2.0/subnetpools/$subnetpool/tags/blue"},
+	},
+	asks: map[string][]ask{
+		"GET /v2.0/security-groups":  {{changes: "the first look at the groups of a project makes the default one"}},
+		"POST /v2.0/security-groups": {{body: `{"security_group":{"name":"fresh"}}`}},
+		// Neutron refuses a new thing in another project's network with 403, and says that
+		// there is no such network only of those that are not there.
+		"POST /v2.0/subnets": {{
+			about: "networks", open: true, body: `{"subnet":{"network_id":"$network","ip_version":4,"cidr":"10.8.0.0/24"}}`,
+			target: map[string]string{"project_id": "$project", "network:project_id": "$project"},
+		}},
+		"POST /v2.0/ports": {{
+			about: "networks", open: true, body: `{"port":{"network_id":"$network"}}`,
+			target: map[string]string{"project_id": "$project", "network:project_id": "$project", "shared": "False"},
+		}},
+		"POST /v2.0/security-group-rules": {{
+			about: "security-groups", open: true, body: `{"security_group_rule":{"security_group_id":"$securitygroup","direction":"egress"}}`,
+			target: map[string]string{"project_id": "$project", "security_group:project_id": "$project"},
+		}},
+		"POST /v2.0/floatingips":    {{body: `{"floatingip":{"floating_network_id":"$public"}}`}},
+		"POST /v2.0/address-scopes": {{body: `{"address_scope":{"name":"fresh","ip_version":4}}`}},
+		"POST /v2.0/subnetpools":    {{body: `{"subnetpool":{"name":"fresh","prefixes":["10.10.0.0/16"]}}`}},
+	},
+}
