@@ -1,5 +1,11 @@
 package identity
 
+import (
+	"context"
+
+	"github.com/welkin-cloud/cloud/internal/state"
+)
+
 // ReencodePayload decodes a token's payload and encodes it again; ok reports whether
 // it could be decoded.
 func ReencodePayload(b []byte) (again []byte, ok bool) {
@@ -38,3 +44,19 @@ func (s *Service) LoginRecords() int {
 
 // Hashes returns how many password hashes were computed.
 func (s *Service) Hashes() int64 { return s.hasher.done.Load() }
+
+// EventsSoFar returns the events of all commits since the state was opened new.
+func (s *Service) EventsSoFar(ctx context.Context) ([]state.Event, error) {
+	var events []state.Event
+	last := s.core.DB.Snapshot().Revision()
+	for commit, err := range s.core.DB.Watch(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, commit.Events...)
+		if commit.Revision >= last {
+			break
+		}
+	}
+	return events, nil
+}
