@@ -290,7 +290,7 @@ func (t *Token) newPrincipal() *policy.Principal {
 	p := &policy.Principal{
 		UserID: t.User.ID, UserName: t.User.Name,
 		UserDomainID: t.User.Domain.ID, UserDomainName: t.User.Domain.Name,
-		System: t.System, TokenID: t.AuditIDs[0],
+		System: t.System, Methods: t.Methods, TokenID: t.AuditIDs[0],
 	}
 	if t.Project != nil {
 		p.ProjectID, p.ProjectName = t.Project.ID, t.Project.Name

@@ -71,7 +71,7 @@ func (a *api) serverTarget(ctx context.Context, r *httpapi.Request) (policy.Targ
 	if err != nil {
 		return nil, err
 	}
-	if !r.Principal.IsAdmin() && server.ProjectID != r.Principal.ProjectID {
+	if !r.IsAdmin() && server.ProjectID != r.Principal.ProjectID {
 		return nil, fault.New(fault.NotFound, "Instance %s could not be found.", id)
 	}
 	r.Keep(server)
@@ -80,7 +80,7 @@ func (a *api) serverTarget(ctx context.Context, r *httpapi.Request) (policy.Targ
 
 // asCaller lets admins past the lock of a server.
 func asCaller(ctx context.Context, r *httpapi.Request) context.Context {
-	if r.Principal.IsAdmin() {
+	if r.IsAdmin() {
 		return compute.AsAdmin(ctx)
 	}
 	return ctx

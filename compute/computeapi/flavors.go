@@ -69,7 +69,7 @@ func (a *api) visibleFlavors(ctx context.Context, r *httpapi.Request) ([]compute
 	q := r.Query()
 	all := a.svc.ListFlavors(ctx)
 	keep := func(f *compute.Flavor) bool { return f.VisibleTo(r.Principal.ProjectID) }
-	if r.Principal.IsAdmin() {
+	if r.IsAdmin() {
 		switch public := q.Get("is_public"); public {
 		case "None", "none":
 			keep = func(*compute.Flavor) bool { return true }
@@ -167,7 +167,7 @@ func sortFlavors(all []compute.Flavor, keys []httpapi.SortKey) error {
 // flavor loads the flavor of the path if the caller may see it.
 func (a *api) flavor(ctx context.Context, r *httpapi.Request) (compute.Flavor, error) {
 	f, err := a.svc.GetFlavor(ctx, r.Path("flavor_id"))
-	if err == nil && !r.Principal.IsAdmin() && !f.VisibleTo(r.Principal.ProjectID) {
+	if err == nil && !r.IsAdmin() && !f.VisibleTo(r.Principal.ProjectID) {
 		err = fault.New(fault.NotFound, "Flavor %s could not be found.", r.Path("flavor_id"))
 	}
 	return f, err

@@ -29,7 +29,7 @@ func (a *api) actionTarget(ctx context.Context, r *httpapi.Request) (policy.Targ
 		return t, err
 	}
 	history := a.svc.Actions(ctx, r.Path("server_id"))
-	if len(history) == 0 || !r.Principal.IsAdmin() && history[0].ProjectID != r.Principal.ProjectID {
+	if len(history) == 0 || !r.IsAdmin() && history[0].ProjectID != r.Principal.ProjectID {
 		return nil, err
 	}
 	return policy.Target{"project_id": history[0].ProjectID}, nil

@@ -133,7 +133,7 @@ func (a *api) listImages(detail bool) httpapi.Handler {
 
 func (a *api) image(ctx context.Context, r *httpapi.Request) (image.Image, error) {
 	i, err := a.Images.GetImage(ctx, r.Path("image_id"))
-	if err != nil || !r.Principal.IsAdmin() && !a.Images.CanSee(ctx, i, r.Principal.ProjectID) {
+	if err != nil || !r.IsAdmin() && !a.Images.CanSee(ctx, i, r.Principal.ProjectID) {
 		return i, fault.New(fault.NotFound, "Image not found.")
 	}
 	return i, nil
@@ -149,7 +149,7 @@ func (a *api) showImage(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 
 func (a *api) deleteImage(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	i, err := a.image(ctx, r)
-	if err == nil && !r.Principal.IsAdmin() && i.ProjectID != r.Principal.ProjectID {
+	if err == nil && !r.IsAdmin() && i.ProjectID != r.Principal.ProjectID {
 		err = fault.New(fault.Forbidden, "You are not allowed to delete the image.")
 	}
 	if err != nil {

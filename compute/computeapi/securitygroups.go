@@ -71,7 +71,7 @@ func (a *api) securityGroupRoutes() []httpapi.Route {
 // securityGroup loads a group of the caller's project.
 func (a *api) securityGroup(ctx context.Context, r *httpapi.Request, id string) (network.SecurityGroup, error) {
 	g, err := a.Networks.GetSecurityGroup(ctx, id)
-	if err != nil || g.ProjectID != r.Principal.ProjectID && !r.Principal.IsAdmin() {
+	if err != nil || g.ProjectID != r.Principal.ProjectID && !r.IsAdmin() {
 		return g, fault.New(fault.NotFound, "Security group %s not found.", id)
 	}
 	return g, nil
@@ -141,7 +141,7 @@ func (a *api) listSecurityGroups(ctx context.Context, r *httpapi.Request) (*http
 	if err != nil {
 		return nil, err
 	}
-	everyone := r.Principal.IsAdmin() && flag(r.Query(), "all_tenants")
+	everyone := r.IsAdmin() && flag(r.Query(), "all_tenants")
 	groups = slices.DeleteFunc(groups, func(g network.SecurityGroup) bool {
 		return !everyone && g.ProjectID != r.Principal.ProjectID
 	})

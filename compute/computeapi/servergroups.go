@@ -43,7 +43,7 @@ func groupBody(minor int) string {
 // groupTarget loads the group of the path; one of another project is not found.
 func (a *api) groupTarget(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
 	g, err := a.svc.GetServerGroup(ctx, r.Path("group_id"))
-	if err == nil && !r.Principal.IsAdmin() && g.ProjectID != r.Principal.ProjectID {
+	if err == nil && !r.IsAdmin() && g.ProjectID != r.Principal.ProjectID {
 		err = fault.New(fault.NotFound, "Instance group %s could not be found.", r.Path("group_id"))
 	}
 	if err != nil {

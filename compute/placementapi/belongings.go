@@ -176,7 +176,7 @@ func (a *api) usages(_ context.Context, r *httpapi.Request) (*httpapi.Response, 
 	if project == "" {
 		return nil, fault.New(fault.Invalid, "Invalid query string parameters: 'project_id' is a required property")
 	}
-	if project != r.Principal.ProjectID && !r.Principal.IsAdmin() && !r.Principal.HasRole("service") {
+	if project != r.Principal.ProjectID && !r.IsAdmin() && !r.Principal.HasRole("service") {
 		return nil, fault.New(fault.Forbidden, "the usage of another project is not shown")
 	}
 	used, consumers := a.store.ProjectUsage(a.store.Snapshot(), project, q.Get("user_id"))

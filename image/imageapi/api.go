@@ -42,7 +42,7 @@ func (a *api) imageTarget(ctx context.Context, r *httpapi.Request) (policy.Targe
 	if err != nil {
 		return nil, err
 	}
-	if !r.Principal.IsAdmin() && !a.svc.CanSee(ctx, img, r.Principal.ProjectID) {
+	if !r.IsAdmin() && !a.svc.CanSee(ctx, img, r.Principal.ProjectID) {
 		return nil, fault.Missing("image", img.ID)
 	}
 	r.Keep(img)

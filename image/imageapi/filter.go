@@ -23,7 +23,7 @@ const (
 // by a property of that name.
 func filterOf(r *httpapi.Request) (image.Filter, error) {
 	f := image.Filter{Viewer: r.Principal.ProjectID, Properties: map[string]string{}}
-	if r.Principal.IsAdmin() {
+	if r.IsAdmin() {
 		f.Viewer = ""
 	}
 	for key, values := range r.Query() {

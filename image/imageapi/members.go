@@ -40,7 +40,7 @@ func (a *api) memberTarget(ctx context.Context, r *httpapi.Request) (policy.Targ
 		return nil, err
 	}
 	img := httpapi.Kept[image.Image](r)
-	if p := r.Principal; !p.IsAdmin() && p.ProjectID != id && p.ProjectID != img.ProjectID {
+	if p := r.Principal; !r.IsAdmin() && p.ProjectID != id && p.ProjectID != img.ProjectID {
 		return nil, fault.Missing("image member", id)
 	}
 	t["member_id"] = id
@@ -55,7 +55,7 @@ func (a *api) listMembers(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 	img, p := httpapi.Kept[image.Image](r), r.Principal
 	views := []map[string]any{}
 	for _, m := range members {
-		if p.IsAdmin() || img.ProjectID == p.ProjectID || m.ProjectID == p.ProjectID {
+		if r.IsAdmin() || img.ProjectID == p.ProjectID || m.ProjectID == p.ProjectID {
 			views = append(views, memberView(m))
 		}
 	}

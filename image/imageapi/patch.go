@@ -52,7 +52,7 @@ func (a *api) patch(ctx context.Context, r *httpapi.Request) (*httpapi.Response,
 			return nil, err
 		}
 	}
-	if opts.ProjectID != nil && !r.Principal.IsAdmin() {
+	if opts.ProjectID != nil && !r.IsAdmin() {
 		return nil, fault.New(fault.Forbidden, "You are not permitted to change the owner of an image.")
 	}
 	img, err = a.svc.UpdateImage(ctx, img.ID, opts)

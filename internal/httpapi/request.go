@@ -71,6 +71,16 @@ func (r *Request) May(rule string, target policy.Target) bool {
 	return r.Policy.Allowed(r.Service, rule, r.Principal, target)
 }
 
+// IsAdmin reports whether the caller is an administrator of the service: by its rule
+// context_is_admin, or by its role where the service has no such rule.
+func (r *Request) IsAdmin() bool {
+	const rule = "context_is_admin"
+	if r.Policy.Has(r.Service, rule) {
+		return r.May(rule, nil)
+	}
+	return r.Principal != nil && r.Principal.IsAdmin()
+}
+
 // ownTarget is what a rule without a Target is checked against.
 func (r *Request) ownTarget() policy.Target {
 	if r.Principal == nil {

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -68,6 +70,8 @@ func (s *ruleset) compileTerm(kind, match string) (check, error) {
 	switch kind {
 	case "rule":
 		return s.compileRule(match)
+	case "is_admin":
+		return s.compileAdmin(match)
 	case "field":
 		return compileField(match)
 	}
@@ -76,13 +80,13 @@ func (s *ruleset) compileTerm(kind, match string) (check, error) {
 		return nil, err
 	}
 	if list := listCredential(kind); list != nil {
-		return oneOf(list, want), nil
+		return oneOf(list, want, kind == "role"), nil
 	}
 	if literal, ok := parseLiteral(kind); ok {
 		return literalEquals(literal, want), nil
 	}
 	if flag := flagCredential(kind); flag != nil {
-		return flagEquals(flag, want), nil
+		return flagEquals(func(p *Principal, _ Target) bool { return flag(p) }, want), nil
 	}
 	get := credential(kind)
 	if get == nil {
@@ -91,16 +95,31 @@ func (s *ruleset) compileTerm(kind, match string) (check, error) {
 	return credentialEquals(get, want), nil
 }
 
-// oneOf compares with each element of a list of the caller's, such as the roles;
-// as in oslo.policy, the case of a role does not matter.
-func oneOf(list func(*Principal) []string, want template) check {
+// compileAdmin compiles is_admin: who is an administrator is what the rule
+// context_is_admin says, in services that have it.
+func (s *ruleset) compileAdmin(match string) (check, error) {
+	want, err := parseTemplate(match)
+	if err != nil {
+		return nil, err
+	}
+	const rule = "context_is_admin"
+	if _, ok := s.rules[rule]; !ok {
+		return flagEquals(func(p *Principal, _ Target) bool { return p.IsAdmin() }, want), nil
+	}
+	admin, err := s.compileRule(rule)
+	return flagEquals(admin, want), err
+}
+
+// oneOf compares with each element of a list of the caller's. As in oslo.policy, the
+// case matters in all of them, but not with "role".
+func oneOf(list func(*Principal) []string, want template, fold bool) check {
 	return func(p *Principal, t Target) bool {
 		value, ok := want.fill(t)
 		if !ok {
 			return false
 		}
 		for _, have := range list(p) {
-			if strings.EqualFold(have, value) {
+			if have == value || fold && strings.EqualFold(have, value) {
 				return true
 			}
 		}
@@ -125,13 +144,13 @@ func credentialEquals(get func(*Principal) string, want template) check {
 }
 
 // flagEquals compares a boolean of the caller, written True or 1, False or 0.
-func flagEquals(flag func(*Principal) bool, want template) check {
+func flagEquals(flag check, want template) check {
 	return func(p *Principal, t Target) bool {
 		value, ok := want.fill(t)
 		if !ok {
 			return false
 		}
-		if flag(p) {
+		if flag(p, t) {
 			return value == "1" || strings.EqualFold(value, "true")
 		}
 		return value == "0" || strings.EqualFold(value, "false")
@@ -164,12 +183,26 @@ func parseLiteral(text string) (value string, ok bool) {
 	case "True", "False":
 		return text, true
 	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return "", false
-		}
+	return parseNumber(text)
+}
+
+// parseNumber reads a number and writes it as Python does, who compares its text.
+func parseNumber(text string) (string, bool) {
+	if text == "" || strings.Trim(text, "+-.0123456789") != "" {
+		return "", false
 	}
-	return text, true
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return strconv.FormatInt(n, 10), true
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.Abs(n) >= 1e16 || n != 0 && math.Abs(n) < 1e-4 {
+		return "", false // which Python writes with an exponent
+	}
+	number := strconv.FormatFloat(n, 'f', -1, 64)
+	if !strings.Contains(number, ".") {
+		number += ".0"
+	}
+	return number, true
 }
 
 // compileField compiles Neutron's field:RESOURCE:FIELD=VALUE, where VALUE may be

@@ -1,13 +1,21 @@
 package policy
 
+import "strings"
+
 // The attributes of a caller that rules may name are those of the contexts of the
-// imitated services: what keystonemiddleware makes of a token.
+// imitated services, what keystonemiddleware makes of a token, and for Keystone's rules
+// the parts of the token itself, "token.…". Of those, the ones that have an attribute
+// of their own go by both names.
 
 // listCredential gives an attribute that has several values, or nil.
 func listCredential(name string) func(*Principal) []string {
 	switch name {
-	case "role", "roles":
+	case "role", "roles", "token.roles.name":
 		return func(p *Principal) []string { return p.Roles }
+	case "token.roles.id":
+		return func(p *Principal) []string { return p.RoleIDs }
+	case "token.methods":
+		return func(p *Principal) []string { return p.Methods }
 	case "service_roles":
 		return func(p *Principal) []string {
 			if p.Service == nil {
@@ -19,43 +27,58 @@ func listCredential(name string) func(*Principal) []string {
 	return nil
 }
 
-// flagCredential gives a boolean attribute, or nil. is_admin_project is always
+// flagCredential gives a boolean attribute other than is_admin, or nil. is_admin_project is always
 // true, as with Keystone when it names no admin project.
 func flagCredential(name string) func(*Principal) bool {
 	switch name {
-	case "is_admin":
-		return (*Principal).IsAdmin
 	case "is_admin_project", "token.is_admin_project":
 		return func(*Principal) bool { return true }
+	case "token.system.all":
+		return func(p *Principal) bool { return p.System }
 	}
 	return nil
+}
+
+// tokenParts are the parts of a token, by the names of the attributes that say the
+// same.
+func tokenParts() map[string]string {
+	return map[string]string{
+		"token.user.id": "user_id", "token.user.name": "user_name",
+		"token.user.domain.id": "user_domain_id", "token.user.domain.name": "user_domain_name",
+		"token.project.id": "project_id", "token.project.name": "project_name",
+		"token.project.domain.id": "project_domain_id", "token.project.domain.name": "project_domain_name",
+		"token.domain.id": "domain_id", "token.domain.name": "domain_name",
+	}
 }
 
 // credential gives an attribute with one value, empty if the caller has none, or
 // nil if no caller has such an attribute.
 func credential(name string) func(*Principal) string {
+	if strings.HasPrefix(name, "token.") {
+		name = tokenParts()[name]
+	}
 	switch name {
-	case "user_id", "user", "token.user.id":
+	case "user_id", "user":
 		return func(p *Principal) string { return p.UserID }
-	case "user_name", "username", "token.user.name":
+	case "user_name", "username":
 		return func(p *Principal) string { return p.UserName }
-	case "user_domain_id", "user_domain", "token.user.domain.id":
+	case "user_domain_id", "user_domain":
 		return func(p *Principal) string { return p.UserDomainID }
-	case "user_domain_name", "token.user.domain.name":
+	case "user_domain_name":
 		return func(p *Principal) string { return p.UserDomainName }
-	case "project_id", "tenant_id", "tenant", "project", "token.project.id":
+	case "project_id", "tenant_id", "tenant", "project":
 		return func(p *Principal) string { return p.ProjectID }
-	case "project_name", "tenant_name", "token.project.name":
+	case "project_name", "tenant_name":
 		return func(p *Principal) string { return p.ProjectName }
-	case "project_domain_id", "project_domain", "token.project.domain.id":
+	case "project_domain_id", "project_domain":
 		return func(p *Principal) string { return p.ProjectDomainID }
-	case "project_domain_name", "token.project.domain.name":
+	case "project_domain_name":
 		return func(p *Principal) string { return p.ProjectDomainName }
-	case "domain_id", "domain", "token.domain.id":
+	case "domain_id", "domain":
 		return func(p *Principal) string { return p.DomainID }
-	case "domain_name", "token.domain.name":
+	case "domain_name":
 		return func(p *Principal) string { return p.DomainName }
-	case "system_scope":
+	case "system_scope", "system":
 		return systemScope
 	}
 	return serviceCredential(name)
@@ -71,21 +94,17 @@ func systemScope(p *Principal) string {
 
 // serviceCredential gives an attribute of the service that sent the request.
 func serviceCredential(name string) func(*Principal) string {
-	var get func(*Principal) string
-	switch name {
-	case "service_user_id":
-		get = func(s *Principal) string { return s.UserID }
-	case "service_user_name":
-		get = func(s *Principal) string { return s.UserName }
-	case "service_user_domain_id":
-		get = func(s *Principal) string { return s.UserDomainID }
-	case "service_project_id":
-		get = func(s *Principal) string { return s.ProjectID }
-	case "service_project_domain_id":
-		get = func(s *Principal) string { return s.ProjectDomainID }
+	attribute, ok := strings.CutPrefix(name, "service_")
+	if !ok || strings.HasPrefix(attribute, "service_") {
+		return nil
+	}
+	switch attribute {
+	case "user_id", "user_name", "user_domain_id", "user_domain_name",
+		"project_id", "project_name", "project_domain_id", "project_domain_name":
 	default:
 		return nil
 	}
+	get := credential(attribute)
 	return func(p *Principal) string {
 		if p.Service == nil {
 			return ""

@@ -82,26 +82,42 @@ func checkString(value any) (string, error) {
 	case string:
 		return v, nil
 	case []any:
-		alternatives := make([]string, len(v))
-		for i, a := range v {
-			text, err := conjunction(a)
-			if err != nil {
-				return "", err
-			}
-			alternatives[i] = text
-		}
-		return strings.Join(alternatives, " or "), nil
+		return alternatives(v)
 	}
 	return "", fmt.Errorf("a check is a string or a list, not %v", value)
 }
 
-// conjunction makes the "and" of an inner list; a single string is itself.
-func conjunction(value any) (string, error) {
-	if text, ok := value.(string); ok {
-		return "(" + text + ")", nil
+// alternatives makes the "or" of an outer list. An empty one allows everybody; empty
+// inner lists do not count, and with only such ones nobody is allowed.
+func alternatives(list []any) (string, error) {
+	if len(list) == 0 {
+		return "", nil
 	}
+	var texts []string
+	for _, a := range list {
+		if inner, ok := a.([]any); ok && len(inner) == 0 || a == "" {
+			continue
+		}
+		text, err := conjunction(a)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return "!", nil
+	}
+	return strings.Join(texts, " or "), nil
+}
+
+// conjunction makes the "and" of an inner list; a single string is itself. Its terms
+// are single checks: in this form there are no words between them.
+func conjunction(value any) (string, error) {
 	list, ok := value.([]any)
-	if !ok || len(list) == 0 {
+	if text, isText := value.(string); isText {
+		list, ok = []any{text}, true
+	}
+	if !ok {
 		return "", fmt.Errorf("an alternative is a string or a list of strings, not %v", value)
 	}
 	terms := make([]string, len(list))
@@ -110,7 +126,14 @@ func conjunction(value any) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("a term is a string, not %v", t)
 		}
-		terms[i] = "(" + text + ")"
+		e, err := Parse(text)
+		if err != nil {
+			return "", err
+		}
+		if text == "" || e.Op > Term {
+			return "", fmt.Errorf("%q is not a single check", text)
+		}
+		terms[i] = text
 	}
-	return "(" + strings.Join(terms, " and ") + ")", nil
+	return strings.Join(terms, " and "), nil
 }

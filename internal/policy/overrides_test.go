@@ -25,55 +25,88 @@ func TestLanguage(t *testing.T) {
 	target := policy.Target{
 		"project_id": "p1", "user_id": "ann", "none": "", "visibility": "public", "role": "Reader",
 		"domain.id": "d1", "enabled": "true", "n": "7", "target_project": "*", "device_owner": "network:dhcp", "prefix": "p",
+		"f": "1.5", "g": "2.0",
 	}
 	for text, want := range map[string]string{
-		"":                                            everybody,
-		"@":                                           everybody,
-		"!":                                           "",
-		"role:member":                                 "admin called member",
-		"role:MEMBER":                                 "admin called member",
-		"role:%(role)s":                               "admin called domain member reader system",
-		"role:%(missing)s":                            "",
-		"rule:project_member_or_admin":                "admin called member",
-		"is_admin:True":                               "admin",
-		"is_admin:1":                                  "admin",
-		"is_admin:False":                              "called domain loose member nobody reader system",
-		"is_admin_project:True":                       everybody,
-		"project_id:%(project_id)s":                   "called member reader",
-		"tenant_id:%(tenant_id)s":                     "called member reader",
-		"project_id:p1":                               "called member reader",
-		"project_id:%(missing)s":                      "",
-		"project_id:%(none)s":                         "", // least of all those without a project
-		"project_id:%(prefix)s1":                      "called member reader",
-		"project_id:%(prefix)s%(missing)s":            "",
-		"user_id:%(user_id)s":                         "called member",
-		"domain_id:%(domain.id)s":                     "domain",
-		"token.domain.id:%(domain.id)s":               "domain",
-		"not domain_id:None":                          "domain",
-		"user_domain_id:d1":                           "member",
-		"token.project.domain.id:d1":                  "member",
-		"system_scope:all":                            "system",
-		"service_roles:service":                       "called",
-		"service_user_id:nova":                        "called",
-		"'public':%(visibility)s":                     everybody,
-		"'private':%(visibility)s":                    "",
-		"None:%(none)s":                               everybody,
-		"None:%(missing)s":                            "",
-		"None:%(visibility)s":                         "",
-		"True:%(enabled)s":                            everybody,
-		"False:%(enabled)s":                           "",
-		"7:%(n)s":                                     everybody,
-		"field:x:target_tenant=*":                     everybody,
-		"field:x:enabled=True":                        everybody,
-		"field:x:enabled=False":                       "",
-		"field:x:missing=True":                        "",
-		"field:x:device_owner=~^network:":             everybody,
-		"field:x:device_owner=~dhcp":                  "", // it holds from the start
-		"not role:reader":                             "loose nobody",
-		"role:admin or role:member and user_id:ann":   "admin called member",
-		"(role:admin or role:member) and user_id:ann": "called member",
-		"not (role:admin or role:reader)":             "loose nobody",
+		"":                          everybody,
+		"token.roles.name:reader":   "admin called domain member reader system",
+		"token.roles.name:READER":   "",
+		"roles:Reader":              "",
+		"token.roles.id:r1":         "member",
+		"token.methods:password":    "member",
+		"token.system.all:True":     "system",
+		"token.user.id:%(user_id)s": "called member",
+		"token.user.domain.id:d1":   "member",
+		"token.project.id:None":     "domain loose nobody system",
+		"system:all":                "system",
+		"user_id:None":              "nobody",
+		"service_project_id:None":   everybody,
+		"service_user_name:None":    everybody,
+		"service_roles:SERVICE":     "",
+		"Role:member":               "-",
+		"+7:%(n)s":                  everybody,
+		"-7:%(n)s":                  "",
+		"1.50:%(f)s":                everybody,
+		"2.:%(g)s":                  everybody,
+		"0.0:%(none)s":              "",
+		"'':%(none)s":               everybody,
+		`"public":%(visibility)s`:   everybody,
+		"role:reader AND NOT (role:member OR role:admin)": "domain reader system",
+		"not not role:admin":                              "admin",
+		"not role:admin and not role:reader":              "loose nobody",
+		"@ and !":                                         "",
+		"! or @":                                          everybody,
+		"@":                                               everybody,
+		"!":                                               "",
+		"role:member":                                     "admin called member",
+		"role:MEMBER":                                     "admin called member",
+		"role:%(role)s":                                   "admin called domain member reader system",
+		"role:%(missing)s":                                "",
+		"rule:project_member_or_admin":                    "admin called member",
+		"is_admin:True":                                   "admin",
+		"is_admin:1":                                      "admin",
+		"is_admin:False":                                  "called domain loose member nobody reader system",
+		"is_admin_project:True":                           everybody,
+		"project_id:%(project_id)s":                       "called member reader",
+		"tenant_id:%(tenant_id)s":                         "called member reader",
+		"project_id:p1":                                   "called member reader",
+		"project_id:%(missing)s":                          "",
+		"project_id:%(none)s":                             "", // least of all those without a project
+		"project_id:%(prefix)s1":                          "called member reader",
+		"project_id:%(prefix)s%(missing)s":                "",
+		"user_id:%(user_id)s":                             "called member",
+		"domain_id:%(domain.id)s":                         "domain",
+		"token.domain.id:%(domain.id)s":                   "domain",
+		"not domain_id:None":                              "domain",
+		"user_domain_id:d1":                               "member",
+		"token.project.domain.id:d1":                      "member",
+		"system_scope:all":                                "system",
+		"service_roles:service":                           "called",
+		"service_user_id:nova":                            "called",
+		"'public':%(visibility)s":                         everybody,
+		"'private':%(visibility)s":                        "",
+		"None:%(none)s":                                   everybody,
+		"None:%(missing)s":                                "",
+		"None:%(visibility)s":                             "",
+		"True:%(enabled)s":                                everybody,
+		"False:%(enabled)s":                               "",
+		"7:%(n)s":                                         everybody,
+		"field:x:target_tenant=*":                         everybody,
+		"field:x:enabled=True":                            everybody,
+		"field:x:enabled=False":                           "",
+		"field:x:missing=True":                            "",
+		"field:x:device_owner=~^network:":                 everybody,
+		"field:x:device_owner=~dhcp":                      "", // it holds from the start
+		"not role:reader":                                 "loose nobody",
+		"role:admin or role:member and user_id:ann":       "admin called member",
+		"(role:admin or role:member) and user_id:ann":     "called member",
+		"not (role:admin or role:reader)":                 "loose nobody",
 	} {
+		if want == "-" { // attributes have their case
+			_, err := policy.New(map[string]map[string]string{"compute": {"it": text}})
+			require.ErrorContains(t, err, "no attribute")
+			continue
+		}
 		e := with(t, text)
 		var got []string
 		for name, p := range people() {
@@ -130,6 +163,14 @@ func TestOverridesHold(t *testing.T) {
 	require.False(t, fresh.Allowed("compute", "os_compute_api:servers:create", people()["reader"], nil))
 }
 
+func TestWhoIsAdminIsARule(t *testing.T) {
+	e, err := policy.New(map[string]map[string]string{"volume": {"context_is_admin": "role:boss"}})
+	require.NoError(t, err)
+	boss := &policy.Principal{UserID: "b", ProjectID: "p", Roles: []string{"boss"}}
+	require.True(t, e.Allowed("volume", "volume_extension:services:index", boss, nil))
+	require.False(t, e.Allowed("network", "create_network:shared", boss, nil))
+}
+
 func TestLoadOverrides(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -138,13 +179,13 @@ func TestLoadOverrides(t *testing.T) {
 	got, err := policy.LoadOverrides(dir)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	write("compute.yaml", "# ours\n\"a\": \"role:x\"\nb: ''\nc: [[\"role:x\", \"role:y\"], \"role:z\"]\nd: []\n")
+	write("compute.yaml", "# ours\n\"a\": \"role:x\"\nb: ''\nc: [[\"role:x\", \"role:y\"], \"role:z\"]\nd: []\nf: [[]]\ng: [[], \"role:x\"]\n")
 	write("network.json", `{"e": "!"}`)
 	write("other.yaml", "not: read: at all")
 	got, err = policy.LoadOverrides(dir)
 	require.NoError(t, err)
 	require.Equal(t, map[string]map[string]string{
-		"compute": {"a": "role:x", "b": "", "c": "((role:x) and (role:y)) or (role:z)", "d": ""},
+		"compute": {"a": "role:x", "b": "", "c": "role:x and role:y or role:z", "d": "", "f": "!", "g": "role:x"},
 		"network": {"e": "!"},
 	}, got)
 	_, err = policy.New(got)
@@ -153,7 +194,7 @@ func TestLoadOverrides(t *testing.T) {
 	write("network.yaml", "e: '@'\n")
 	_, err = policy.LoadOverrides(dir)
 	require.ErrorContains(t, err, "two files")
-	for _, bad := range []string{"a: {b: c}", "a: 5", "- a", "a: [[]]", "a: [[5]]", "a: [5]", strings.Repeat("#", 2<<20)} {
+	for _, bad := range []string{"a: {b: c}", "a: 5", "- a", "a: [[5]]", "a: [[\"\"]]", "a: [\"role:a or role:b\"]", "a: [[\"not role:a\"]]", "a: [admin]", "a:", "a: [5]", strings.Repeat("#", 2<<20)} {
 		require.NoError(t, os.Remove(filepath.Join(dir, "network.yaml")))
 		write("network.yaml", bad)
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "network.json")))

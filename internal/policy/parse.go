@@ -31,12 +31,16 @@ type Expr struct {
 }
 
 // Parse parses a check string of oslo.policy's rule language. "not" binds tighter
-// than "and", which binds tighter than "or". A check that asks another server
-// ("http:…") is refused.
+// than "and", which binds tighter than "or"; their case does not matter. An empty check
+// allows everybody, one of blanks is refused, and so is one that asks another server
+// ("http:…").
 func Parse(text string) (*Expr, error) {
+	if text == "" {
+		return &Expr{Op: Always}, nil
+	}
 	p := parser{tokens: tokenize(text)}
 	if len(p.tokens) == 0 {
-		return &Expr{Op: Always}, nil
+		return nil, fault.New(fault.Invalid, "the check is blank; @ would allow everybody")
 	}
 	e, err := p.or()
 	if err != nil {
@@ -174,7 +178,9 @@ func term(token string) (*Expr, error) {
 		return &Expr{Op: Never}, nil
 	}
 	kind, match, ok := strings.Cut(token, ":")
-	switch {
+	switch quoted := token[0] == '"' || token[0] == '\''; {
+	case quoted && len(token) > 1 && token[len(token)-1] == token[0]:
+		return nil, fault.New(fault.Invalid, "%s is text alone, which is no check", token)
 	case !ok || kind == "" || match == "":
 		return nil, fault.New(fault.Invalid, "%q is not of the form kind:match", token)
 	case kind == "http" || kind == "https":

@@ -13,7 +13,6 @@ import (
 func TestParseAndPrint(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "@",
-		"  ":                                 "@",
 		"@":                                  "@",
 		"!":                                  "!",
 		"role:admin":                         "role:admin",
@@ -44,6 +43,10 @@ func TestParseAndPrint(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"admin":                "form kind:match",
+		"  ":                   "is blank",
+		"\n":                   "is blank",
+		"'x'":                  "text alone",
+		"role:a and 'x y'":     "form kind:match",
 		":admin":               "form kind:match",
 		"role:":                "form kind:match",
 		"role:a role:b":        "does not belong",
@@ -55,7 +58,7 @@ func TestParseRefuses(t *testing.T) {
 		"not":                  "where a term is expected",
 		"http://example.org/x": "another server",
 		"role:a or https:x":    "another server",
-		`"quoted"`:             "form kind:match",
+		`"quoted"`:             "text alone",
 		strings.Repeat("(", 1000) + "role:a" + strings.Repeat(")", 1000): "too deeply",
 		strings.Repeat("not ", 1000) + "role:a":                          "too deeply",
 	} {

@@ -13,7 +13,7 @@ import (
 func people() map[string]*policy.Principal {
 	return map[string]*policy.Principal{
 		"admin":  {UserID: "root", ProjectID: "ops", Roles: []string{"admin", "manager", "member", "reader"}},
-		"member": {UserID: "ann", UserDomainID: "d1", ProjectID: "p1", ProjectDomainID: "d1", Roles: []string{"member", "reader"}},
+		"member": {UserID: "ann", UserDomainID: "d1", ProjectID: "p1", ProjectDomainID: "d1", Roles: []string{"member", "reader"}, RoleIDs: []string{"r1", "r2"}, Methods: []string{"password"}},
 		"reader": {UserID: "rae", ProjectID: "p1", Roles: []string{"reader"}},
 		"system": {UserID: "sys", System: true, Roles: []string{"reader"}},
 		"domain": {UserID: "dom", DomainID: "d1", Roles: []string{"manager", "reader"}},

@@ -16,6 +16,7 @@ type Principal struct {
 	System            bool
 	Roles             []string // names, implied ones included
 	RoleIDs           []string
+	Methods           []string   // by which it proved who it is: "password"
 	TokenID           string     // the audit id of the token, never the token itself
 	Service           *Principal // the calling service, from X-Service-Token
 	// AccessRules of the application credential that the token comes from; nil if it
