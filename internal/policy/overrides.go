@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -17,16 +19,32 @@ import (
 // maxFile bounds the size of a file of overrides.
 const maxFile = 1 << 20
 
-// LoadOverrides reads what a user has changed: a file for each service in dir,
-// named SERVICE.yaml, SERVICE.yml or SERVICE.json, a mapping of rule names to check
-// strings. A missing file overrides nothing. Besides strings it understands the old
-// form of lists: [["role:admin"], ["role:member", "user_id:%(user_id)s"]] is an
-// "or" of "and".
+// LoadOverrides reads what a user has changed from the files of a directory: for a
+// service SERVICE.yaml, SERVICE.yml or SERVICE.json, a mapping of rule names to check
+// strings; or for several policy.yaml, policy.yml or policy.json, a mapping of services
+// to such mappings. A missing file or directory overrides nothing; other files are not
+// looked at. Besides strings it understands the old form of lists:
+// [["role:admin"], ["role:member", "user_id:%(user_id)s"]] is an "or" of "and".
 func LoadOverrides(dir string) (map[string]map[string]string, error) {
-	overrides := map[string]map[string]string{}
-	for _, service := range Services() {
+	found, err := readFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	return found.overrides()
+}
+
+// common is the base name of a file with the rules of several services.
+const common = "policy"
+
+// files are the contents of the files of overrides, by path.
+type files map[string][]byte
+
+// readFiles reads the files of overrides in a directory.
+func readFiles(dir string) (files, error) {
+	found := files{}
+	for _, base := range append(Services(), common) {
 		for _, ext := range []string{".yaml", ".yml", ".json"} {
-			path := filepath.Join(dir, service+ext)
+			path := filepath.Join(dir, base+ext)
 			data, err := readFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -34,15 +52,10 @@ func LoadOverrides(dir string) (map[string]map[string]string, error) {
 			if err != nil {
 				return nil, fmt.Errorf("policy: %w", err)
 			}
-			if overrides[service] != nil {
-				return nil, fault.New(fault.Invalid, "policy: %s has two files of overrides in %s", service, dir)
-			}
-			if overrides[service], err = parseOverrides(data); err != nil {
-				return nil, fault.New(fault.Invalid, "policy: %s: %v", path, err)
-			}
+			found[path] = data
 		}
 	}
-	return overrides, nil
+	return found, nil
 }
 
 // readFile reads a file of bounded size.
@@ -59,12 +72,60 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
+// overrides are the rules in the files, by service. A service may have them in one
+// place only.
+func (f files) overrides() (map[string]map[string]string, error) {
+	all, from := map[string]map[string]string{}, map[string]string{}
+	for _, path := range slices.Sorted(maps.Keys(f)) {
+		parsed, err := parseFile(path, f[path])
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "policy: %s: %v", path, err)
+		}
+		for service, rules := range parsed {
+			if other, twice := from[service]; twice {
+				return nil, fault.New(fault.Invalid, "policy: the rules of %s are in two files, %s and %s", service, other, path)
+			}
+			all[service], from[service] = rules, path
+		}
+	}
+	return all, nil
+}
+
+// parseFile reads the rules of the services that a file is about.
+func parseFile(path string, data []byte) (map[string]map[string]string, error) {
+	service := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	if service != common {
+		rules, err := parseOverrides(data)
+		return map[string]map[string]string{service: rules}, err
+	}
+	var raw map[string]map[string]any
+	if err := yaml.Unmarshal(data, &raw); err != nil {
+		return nil, err
+	}
+	all := make(map[string]map[string]string, len(raw))
+	for service, rules := range raw {
+		if !slices.Contains(Services(), service) {
+			return nil, fmt.Errorf("there is no service %q", service)
+		}
+		var err error
+		if all[service], err = checkStrings(rules); err != nil {
+			return nil, fmt.Errorf("%s: %w", service, err)
+		}
+	}
+	return all, nil
+}
+
 // parseOverrides reads a mapping of rules in YAML, of which JSON is a part.
 func parseOverrides(data []byte) (map[string]string, error) {
 	var raw map[string]any
 	if err := yaml.Unmarshal(data, &raw); err != nil {
 		return nil, err
 	}
+	return checkStrings(raw)
+}
+
+// checkStrings makes check strings of the rules in a file.
+func checkStrings(raw map[string]any) (map[string]string, error) {
 	rules := make(map[string]string, len(raw))
 	for name, value := range raw {
 		text, err := checkString(value)

@@ -194,6 +194,7 @@ func TestLoadOverrides(t *testing.T) {
 	write("network.yaml", "e: '@'\n")
 	_, err = policy.LoadOverrides(dir)
 	require.ErrorContains(t, err, "two files")
+	require.ErrorContains(t, err, "network.json")
 	for _, bad := range []string{"a: {b: c}", "a: 5", "- a", "a: [[5]]", "a: [[\"\"]]", "a: [\"role:a or role:b\"]", "a: [[\"not role:a\"]]", "a: [admin]", "a:", "a: [5]", strings.Repeat("#", 2<<20)} {
 		require.NoError(t, os.Remove(filepath.Join(dir, "network.yaml")))
 		write("network.yaml", bad)
