@@ -186,7 +186,7 @@ const signedSchema = `{"type": "object", "minProperties": 1, "properties": {
 
 const signedRequestSchema = `{"type": "object", "properties": {
 	"access": {"type": "string", "maxLength": 255}, "signature": {"type": "string", "maxLength": 255},
-	"verb": {"type": "string"}, "host": {"type": "string"}, "path": {"type": "string"}, "body_hash": {"type": "string"},
+	"verb": {"type": "string"}, "host": {"type": "string"}, "path": {"type": "string"}, "body_hash": {"type": ["string", "null"]},
 	"token": {"type": "string"}, "params": {"type": "object"}, "headers": {"type": "object"}}}`
 
 const ec2Schema = `{"type": "object", "required": ["tenant_id"], "properties": {"tenant_id": {"type": "string"}}}`
