@@ -23,7 +23,7 @@ const maxShown = 256
 // top. Dialects write it in their service's words.
 type InvalidBody struct {
 	Path    []string // to the wrong value; empty for the body itself
-	Value   string   // the wrong value as Python writes it, shortened
+	Value   string   // the wrong value as Python writes it, shortened, without secrets
 	Reason  string   // what is wrong, as Python's jsonschema says it
 	Missing string   // the property that is required and not there
 	Unknown []string // the properties that are there and not allowed
@@ -46,7 +46,7 @@ func explain(err error, body any) error {
 	leaves := causes(invalid, nil)
 	first := slices.MinFunc(leaves, compareCauses)
 	e := &InvalidBody{Path: first.InstanceLocation}
-	value := at(body, e.Path)
+	value := mask(at(body, e.Path), e.Path)
 	e.Value = clip(python(value), maxShown)
 	e.Reason = reason(first.ErrorKind, value)
 	switch k := first.ErrorKind.(type) {
