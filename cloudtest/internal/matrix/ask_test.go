@@ -37,6 +37,8 @@ type ask struct {
 	changes string
 	// absent says why one who is allowed may be told that something is not there.
 	absent string
+	// unproved says why one who is allowed may get 401: for a proof beyond the token.
+	unproved string
 	// refused says why one who is allowed may be refused all the same.
 	refused string
 }

@@ -116,6 +116,22 @@ var identityService = service{
 				"target.trust.trustor_user_id": "$owner", "target.trust.trustee_user_id": "$member",
 			},
 		},
+		{
+			name: "idp", at: "identity_providers", value: "acme", make: "PUT /v3/OS-FEDERATION/identity_providers/acme", as: "admin",
+			body: `{"identity_provider":{"domain_id":"$domain"}}`,
+		},
+		{name: "mapping", at: "mappings", value: "basic", make: "PUT /v3/OS-FEDERATION/mappings/basic", as: "admin", body: mappingRules},
+		{
+			name: "protocol", at: "protocols", value: "openid", as: "admin", body: `{"protocol":{"mapping_id":"basic"}}`,
+			make: "PUT /v3/OS-FEDERATION/identity_providers/acme/protocols/openid",
+		},
+		{
+			name: "serviceprovider", at: "service_providers", value: "south",
+			make: "PUT /v3/OS-FEDERATION/service_providers/south", as: "admin", body: serviceProvider,
+		},
+		{name: "consumer", at: "consumers", make: "POST /v3/OS-OAUTH1/consumers", as: "admin", id: "consumer.id", body: `{"consumer":{}}`},
+		{name: "requesttoken", at: "authorize", value: "00000000000000000000000000000001"},
+		{name: "accesstoken", at: "access_tokens", value: "00000000000000000000000000000001"},
 		{name: "tag", at: "tags", value: "blue"},
 		{make: "PUT /v3/projects/$project/tags/$tag", as: "admin"},
 	},
@@ -144,15 +160,26 @@ var identityService = service{
 			{body: `{"role":{"name":"fresh"}}`},
 			{name: "of a domain", body: `{"role":{"name":"fresh","domain_id":"$domain"}}`, rule: "identity:create_domain_role"},
 		},
-		"GET /v3/roles/{role_id}":                                  domainRoleToo(ask{}, "identity:get_domain_role"),
-		"DELETE /v3/roles/{role_id}":                               domainRoleToo(ask{}, "identity:delete_domain_role"),
-		"PATCH /v3/roles/{role_id}":                                domainRoleToo(ask{body: `{"role":{"description":"changed"}}`}, "identity:update_domain_role"),
-		"PUT /v3/domains/{id}/config":                              {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
-		"PATCH /v3/domains/{id}/config":                            {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
-		"PATCH /v3/domains/{id}/config/{group}":                    {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
-		"PATCH /v3/domains/{id}/config/{group}/{option}":           {{body: `{"config":{"url":"ldap://fresh"}}`}},
-		"GET /v3/domains/{id}/config/security_compliance":          {{with: map[string]string{"domains": "default"}}},
-		"GET /v3/domains/{id}/config/security_compliance/{option}": {{with: map[string]string{"domains": "default"}}},
+		"GET /v3/roles/{role_id}":                                       domainRoleToo(ask{}, "identity:get_domain_role"),
+		"DELETE /v3/roles/{role_id}":                                    domainRoleToo(ask{}, "identity:delete_domain_role"),
+		"PATCH /v3/roles/{role_id}":                                     domainRoleToo(ask{body: `{"role":{"description":"changed"}}`}, "identity:update_domain_role"),
+		"PUT /v3/domains/{id}/config":                                   {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
+		"PATCH /v3/domains/{id}/config":                                 {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
+		"PATCH /v3/domains/{id}/config/{group}":                         {{body: `{"config":{"ldap":{"url":"ldap://fresh"}}}`}},
+		"PATCH /v3/domains/{id}/config/{group}/{option}":                {{body: `{"config":{"url":"ldap://fresh"}}`}},
+		"GET /v3/domains/{id}/config/security_compliance":               {{with: map[string]string{"domains": "default"}}},
+		"GET /v3/domains/{id}/config/security_compliance/{option}":      {{with: map[string]string{"domains": "default"}}},
+		"PUT /v3/OS-OAUTH1/authorize/{token}":                           {{absent: unsigned}},
+		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}":            {{absent: unsigned}},
+		"DELETE /v3/users/{id}/OS-OAUTH1/access_tokens/{token}":         {{absent: unsigned}},
+		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles":      {{absent: unsigned}},
+		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles/{id}": {{absent: unsigned}},
+		"POST /v3/ec2tokens":                                            {{unproved: "a signature is in the body, and it is wrong"}},
+		"POST /v3/s3tokens":                                             {{unproved: "a signature is in the body, and it is wrong"}},
+		"PUT /v3/OS-FEDERATION/service_providers/{id}":                  {{body: serviceProvider}},
+		"PATCH /v3/OS-FEDERATION/service_providers/{id}":                {{body: serviceProvider}},
+		"PUT /v3/OS-FEDERATION/mappings/{id}":                           {{body: mappingRules}},
+		"PATCH /v3/OS-FEDERATION/mappings/{id}":                         {{body: mappingRules}},
 		// It is an old spelling: the id is that of an endpoint.
 		"GET /v3/policies/{endpoint}/OS-ENDPOINT-POLICY/policy": {{with: map[string]string{"policies": "$endpoint"}}},
 		"PATCH /v3/registered_limits/{id}":                      {{with: map[string]string{"registered_limits": "$registeredlimit2"}}},
@@ -188,3 +215,11 @@ func domainRoleToo(a ask, rule string) []ask {
 var subject = []ask{{
 	headers: map[string]string{"X-Subject-Token": "$ownertoken"}, target: map[string]string{"target.token.user_id": "$owner", "user_id": "$owner"},
 }}
+
+// unsigned says why there is no token of OAuth1.
+const unsigned = "none is there: it takes signatures to make one"
+
+// mappingRules are those of a mapping of federated users.
+const mappingRules = `{"mapping":{"rules":[{"local":[{"user":{"name":"{0}"}}],"remote":[{"type":"name"}]}]}}`
+
+const serviceProvider = `{"service_provider":{"auth_url":"https://south.example/auth","sp_url":"https://south.example/sp"}}`

@@ -112,7 +112,7 @@ func (w *world) judge(d *drill, p *persona, want verdict, got answer) []string {
 		return w.judgeRefusal(d, p, want, got)
 	}
 	switch {
-	case got.status == http.StatusUnauthorized, got.status >= 500:
+	case got.status == http.StatusUnauthorized && d.ask.unproved == "", got.status >= 500:
 		return []string{"is allowed"}
 	case got.status == http.StatusForbidden && d.ask.refused == "":
 		return []string{"is allowed"}

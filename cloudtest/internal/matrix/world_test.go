@@ -111,7 +111,9 @@ func newWorld(t *testing.T) *world {
 
 // make makes one of a kind.
 func (w *world) make(t *testing.T, prefix string, k kind) {
-	if k.value != "" {
+	if k.value != "" || k.id != "" {
+		old, used := w.values[k.name]
+		require.True(t, !used || old == k.value, "two kinds are called %s", k.name)
 		w.values[k.name] = w.fill(k.value)
 	}
 	if k.make == "" {
