@@ -48,12 +48,17 @@ func serve(t testing.TB, change ...func(*identity.Config)) *site {
 	require.NoError(t, err)
 	h := identityapi.New(svc, httpapi.Options{Policy: enforcer(t)})
 	require.NoError(t, httpapi.Verify(h))
-	server := httptest.NewServer(httpapi.Mount(map[string]http.Handler{"/identity": h}))
+	server := newServer(h)
 	t.Cleanup(func() {
 		server.Close()
 		require.NoError(t, svc.Close())
 	})
 	return &site{TB: t, svc: svc, url: server.URL}
+}
+
+// newServer serves an identity API below its mount point.
+func newServer(h http.Handler) *httptest.Server {
+	return httptest.NewServer(httpapi.Mount(map[string]http.Handler{"/identity": h}))
 }
 
 func enforcer(t testing.TB) *policy.Enforcer {
