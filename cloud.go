@@ -52,6 +52,9 @@ type Clock = clock.Clock
 // for which it has Roles; see Config.Session.
 type Principal = policy.Principal
 
+// PasswordRules are rules for passwords; see Config.Passwords.
+type PasswordRules = identity.PasswordRules
+
 // Config of New. The drivers are required, and belong to the cloud from then on:
 // Close closes them, and so does New if it fails. The rest has defaults.
 type Config struct {
@@ -97,6 +100,8 @@ type Config struct {
 	// PasswordCost is bcrypt's, 4 to 31; 0 means 12, which is Keystone's. Each step
 	// doubles the time of a log-in.
 	PasswordCost int
+	// Passwords are rules for passwords and for who uses them; none by default.
+	Passwords PasswordRules
 	// Policies are rules that replace the defaults, by service ("compute", "network",
 	// …) and rule name, in oslo.policy's language.
 	Policies map[string]map[string]string
@@ -235,6 +240,7 @@ func partsOf(cfg Config) parts {
 			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
 			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
 			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory,
+			Passwords: cfg.Passwords,
 		},
 		images:   image.Config{Store: cfg.Images},
 		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},

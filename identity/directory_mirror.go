@@ -86,6 +86,9 @@ func (s *Service) mirrorUser(ctx context.Context, tx *state.Tx, domainID string,
 	old, err := s.t.users.Get(tx, id)
 	known := err == nil
 	row := old
+	if !known {
+		row.Epoch = someEpoch()
+	}
 	row.ID, row.DomainID, row.Source = id, domainID, sourceDirectory
 	if old.Enabled && !u.Enabled {
 		row.Epoch++

@@ -24,6 +24,7 @@ const (
 // log-ins neither starves other requests nor piles up.
 type hasher struct {
 	cost    int
+	compare func(hash, password []byte) error // bcrypt.CompareHashAndPassword
 	workers chan struct{}
 	queue   chan struct{}
 	// decoy is compared when there is no hash, so that it takes as long to refuse
@@ -35,6 +36,7 @@ type hasher struct {
 func newHasher(cost, workers, queue int) *hasher {
 	return &hasher{
 		cost:    cost,
+		compare: bcrypt.CompareHashAndPassword,
 		workers: make(chan struct{}, workers),
 		queue:   make(chan struct{}, workers+queue),
 		decoy:   fmt.Appendf(nil, "$2a$%02d$%s%s", cost, "......................", "..............................."),
@@ -53,7 +55,9 @@ func (h *hasher) do(ctx context.Context, f func() error) error {
 	case h.workers <- struct{}{}:
 		defer func() { <-h.workers }()
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil { // nobody waits for the answer any more
+		return err
 	}
 	h.done.Add(1)
 	return f()
@@ -81,7 +85,7 @@ func (h *hasher) Compare(ctx context.Context, hash, password string) error {
 	}
 	var wrong error
 	err := h.do(ctx, func() error {
-		wrong = bcrypt.CompareHashAndPassword(stored, shorten(password))
+		wrong = h.compare(stored, shorten(password))
 		return nil
 	})
 	switch {

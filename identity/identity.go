@@ -62,8 +62,10 @@ type Config struct {
 
 	Passwords PasswordRules
 
-	BcryptCost  int // 4 to 31; default 12, as in Keystone
-	HashWorkers int // passwords hashed at once; default the number of CPUs
+	BcryptCost int // 4 to 31; default 12, as in Keystone
+	// HashWorkers is how many passwords are hashed at once; default half the number of
+	// CPUs, at least 1, so that a flood of log-ins leaves the others to everything else.
+	HashWorkers int
 	HashQueue   int // log-ins that wait for one of them; default 64
 
 	// LimitModel is LimitsFlat, the default, or LimitsStrictTwoLevel.
@@ -133,7 +135,7 @@ func (c Config) withDefaults() (Config, error) {
 	text(&c.LimitModel, LimitsFlat)
 	number(&c.MaxKeys, 3)
 	number(&c.BcryptCost, 12)
-	number(&c.HashWorkers, runtime.GOMAXPROCS(0))
+	number(&c.HashWorkers, max(1, runtime.GOMAXPROCS(0)/2))
 	number(&c.HashQueue, 64)
 	number(&c.TokenCache, 20_000)
 	number(&c.DirectoryLimit, 10_000)
@@ -147,10 +149,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.ExpiredWindow = 48 * time.Hour
 	}
 	c.ExpiredWindow = max(c.ExpiredWindow, 0)
-	if c.ReceiptTTL <= 0 {
-		c.ReceiptTTL = 5 * time.Minute
-	}
 	span(&c.TokenTTL, time.Hour)
+	span(&c.ReceiptTTL, 5*time.Minute)
 	span(&c.DirectoryRefresh, 5*time.Minute)
 	span(&c.DirectoryTimeout, 10*time.Second)
 	span(&c.SignatureTTL, 15*time.Minute)

@@ -77,3 +77,27 @@ func (s *Service) sweepRevocations(tx *state.Tx, most int) error {
 	}
 	return nil
 }
+
+// RevocationEvent tells that a token was revoked: the one with an audit id, or all of a
+// chain. Tokens that are void for other reasons leave none.
+type RevocationEvent struct {
+	AuditID      string
+	AuditChainID string
+	RevokedAt    time.Time
+}
+
+// RevocationEvents returns the events since a time, in order of the audit ids. They are
+// forgotten when their tokens would have expired.
+func (s *Service) RevocationEvents(ctx context.Context, since time.Time) ([]RevocationEvent, error) {
+	list := []RevocationEvent{}
+	for rev := range s.t.revocations.All(s.core.DB.Snapshot()) {
+		e := RevocationEvent{AuditID: rev.AuditID, RevokedAt: rev.RevokedAt}
+		if rev.Chain {
+			e = RevocationEvent{AuditChainID: rev.AuditID, RevokedAt: rev.RevokedAt}
+		}
+		if !rev.RevokedAt.Before(since) {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}

@@ -76,10 +76,7 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 	if u.ID == "" {
 		u.ID = s.core.IDs.Hex()
 	} else {
-		// Tokens of a user that had the id before must not be this one's.
-		var epoch [2]byte
-		rand.Read(epoch[:])
-		u.Epoch = binary.BigEndian.Uint16(epoch[:])
+		u.Epoch = someEpoch()
 	}
 	if u.DomainID == "" {
 		u.DomainID = DefaultDomainID
@@ -106,6 +103,14 @@ func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User,
 		return s.linkUser(tx, u.ID, opts.Federated)
 	})
 	return u.User, err
+}
+
+// someEpoch is the first epoch of a user whose id may have been somebody's before: the
+// tokens of then must not be this user's.
+func someEpoch() uint16 {
+	var epoch [2]byte
+	rand.Read(epoch[:])
+	return binary.BigEndian.Uint16(epoch[:])
 }
 
 // readyUser checks what can be checked before the password is hashed, which is

@@ -90,30 +90,40 @@ func findWrong(ctx context.Context, args []string) (report cloud.CheckReport, o 
 
 // askServer has the server that runs on the state directory check itself.
 func askServer(ctx context.Context, o checkOptions) (report cloud.CheckReport, err error) {
+	path := "/check"
+	if o.mend {
+		path += "?mend=true"
+	}
+	body, err := command(ctx, o.state, path)
+	if err != nil {
+		return report, err
+	}
+	defer body.Close()
+	err = json.NewDecoder(body).Decode(&report)
+	return report, err
+}
+
+// command has the server that runs on a state directory do something, and returns its
+// answer. Close it.
+func command(ctx context.Context, state, path string) (io.ReadCloser, error) {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return unixsock.Dial(ctx, filepath.Join(o.state, controlSocket))
+			return unixsock.Dial(ctx, filepath.Join(state, controlSocket))
 		},
 	}}
-	url := "http://server/check"
-	if o.mend {
-		url += "?mend=true"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://server"+path, nil)
 	if err != nil {
-		return report, err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return report, err
+		return nil, err
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return report, fmt.Errorf("the server answers %s", resp.Status)
+		return nil, errors.Join(fmt.Errorf("the server answers %s", resp.Status), resp.Body.Close())
 	}
-	err = json.NewDecoder(resp.Body).Decode(&report)
-	return report, err
+	return resp.Body, nil
 }
 
 // checkStopped starts the cloud without its APIs, lets unfinished work end, and checks.
@@ -149,6 +159,7 @@ func control(o options, c *cloud.Cloud, log *slog.Logger) (closeIt func() error,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", func(w http.ResponseWriter, r *http.Request) { answerCheck(w, r, c, log) })
+	mux.HandleFunc("POST /rotate-keys", func(w http.ResponseWriter, r *http.Request) { answerRotate(w, r, c, log) })
 	server := &http.Server{
 		Handler: mux, ReadTimeout: controlWait, MaxHeaderBytes: 1 << 14,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

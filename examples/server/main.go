@@ -2,6 +2,7 @@
 //
 //	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu] [-stop-grace TIME]
 //	server check [-state DIR] [-mend] [-json]
+//	server rotate-keys [-state DIR]
 //	server teardown [-state DIR]
 //
 // With -drivers memory it needs no privileges: guests and networks are simulated,
@@ -19,6 +20,13 @@
 // cloud for the moment, with the -drivers that it is given, and unfinished work goes on.
 // It ends with status 0 if nothing is wrong, 1 if something is, 2 if it could not look.
 // -mend mends what can be mended without loss.
+//
+// rotate-keys has the server that runs on DIR seal tokens with the next key. Those of the
+// key before stay valid until the next time: call it no more often than tokens last, an
+// hour.
+//
+// -password-… and -lockout-… say what is asked of passwords, as Keystone's options in
+// its section security_compliance do; -h lists them.
 //
 // teardown removes whatever a server with linux drivers
 // left running or behind, but not DIR itself.
@@ -45,6 +53,7 @@ import (
 type options struct {
 	listen, state, drivers, logLevel, virt string
 	stopGrace                              time.Duration
+	passwords                              cloud.PasswordRules
 }
 
 func main() {
@@ -64,6 +73,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "check" {
 		return checkCloud(ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	if len(args) > 0 && args[0] == "rotate-keys" {
+		return rotateKeys(ctx, args[1:])
 	}
 	teardown := len(args) > 0 && args[0] == "teardown"
 	if teardown {
@@ -98,6 +110,7 @@ func flagSet(o *options) *flag.FlagSet {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
 	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
+	passwordFlags(f, &o.passwords)
 	return f
 }
 
@@ -162,7 +175,7 @@ func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, clo
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log}
+	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords}
 	closeHost, err := addDrivers(ctx, &cfg, o, log)
 	if err != nil {
 		return nil, nil, err

@@ -42,7 +42,7 @@ func New(svc *identity.Service, opts httpapi.Options) http.Handler {
 
 func (a *api) routes() []httpapi.Route {
 	return slices.Concat(
-		a.discoveryRoutes(), a.tokenRoutes(), a.scopeRoutes(),
+		a.discoveryRoutes(), a.tokenRoutes(), a.revocationRoutes(), a.scopeRoutes(),
 		a.domainRoutes(), a.projectRoutes(), a.tagRoutes(),
 		a.userRoutes(), a.groupRoutes(), a.memberRoutes(),
 		a.roleRoutes(), a.inferenceRoutes(), a.grantRoutes(), a.assignmentRoutes(),

@@ -56,6 +56,11 @@ func serve(t testing.TB, change ...func(*identity.Config)) *site {
 	return &site{TB: t, svc: svc, url: server.URL}
 }
 
+// serveWith is serve with rules for passwords.
+func serveWith(t testing.TB, rules identity.PasswordRules) *site {
+	return serve(t, func(c *identity.Config) { c.Passwords = rules })
+}
+
 // newServer serves an identity API below its mount point.
 func newServer(h http.Handler) *httptest.Server {
 	return httptest.NewServer(httpapi.Mount(map[string]http.Handler{"/identity": h}))

@@ -58,8 +58,8 @@ func (a *api) authSystem(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 
 func (a *api) authCatalog(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	p := r.Principal
-	if p.ProjectID == "" && p.DomainID == "" && !p.System {
-		return nil, fault.New(fault.Forbidden, "An unscoped token has no catalog.")
+	if p.ProjectID == "" {
+		return nil, fault.New(fault.Forbidden, "A project-scoped token is required to produce a service catalog.")
 	}
 	return httpapi.OK(object{
 		"catalog": a.catalog(ctx, r, p.ProjectID, p.UserID), "links": listLinks(r),

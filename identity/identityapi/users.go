@@ -3,8 +3,10 @@ package identityapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 	"github.com/welkin-cloud/cloud/internal/policy"
 )
@@ -63,14 +65,39 @@ func (a *api) listUsers(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	if !ok {
 		return list(r, "users", nil, showUser), nil
 	}
+	expires, err := expiryFilter(q.Get("password_expires_at"))
+	if err != nil {
+		return nil, err
+	}
 	all, err := a.svc.ListUsers(ctx, &identity.ListUsersOptions{
 		DomainID: domain, Name: q.Get("name"), Enabled: maybe(q, "enabled"),
-		Federated: federatedFilter(q),
+		Federated: federatedFilter(q), Keep: expires,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return list(r, "users", all, showUser), nil
+}
+
+// expiryFilter reads "lt:2026-12-08T22:02:00Z": users whose password expires before
+// that time. Passwords that never expire pass none.
+func expiryFilter(text string) (func(*identity.User) bool, error) {
+	if text == "" {
+		return nil, nil
+	}
+	operator, value, _ := strings.Cut(text, ":")
+	holds := map[string]func(order int) bool{
+		"lt": func(o int) bool { return o < 0 }, "lte": func(o int) bool { return o <= 0 },
+		"gt": func(o int) bool { return o > 0 }, "gte": func(o int) bool { return o >= 0 },
+		"eq": func(o int) bool { return o == 0 }, "neq": func(o int) bool { return o != 0 },
+	}[operator]
+	at, ok := queryTime(value)
+	if holds == nil || !ok {
+		return nil, fault.New(fault.Invalid, "Invalid query for 'password_expires_at': it must be an operator (lt, lte, gt, gte, eq or neq), a colon and a time such as 2026-12-08T22:02:00Z.")
+	}
+	return func(u *identity.User) bool {
+		return u.PasswordExpires != nil && holds(u.PasswordExpires.Compare(at))
+	}, nil
 }
 
 func (a *api) createUser(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
