@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -15,6 +16,7 @@ type Domain struct {
 	Name        string // unique among domains
 	Description string
 	Enabled     bool
+	Tags        []string // sorted
 	Options     Attributes
 	Extra       Attributes
 }
@@ -25,6 +27,7 @@ type CreateDomainOptions struct {
 	Name        string
 	Description string
 	Disabled    bool
+	Tags        []string
 	Options     Attributes
 	Extra       Attributes
 }
@@ -34,6 +37,7 @@ type UpdateDomainOptions struct {
 	Name        *string
 	Description *string
 	Enabled     *bool
+	Tags        *[]string
 	Options     Attributes
 	Extra       Attributes
 }
@@ -42,19 +46,21 @@ type UpdateDomainOptions struct {
 type ListDomainsOptions struct {
 	Name    string
 	Enabled *bool
+	Keep    func(*Domain) bool // a further condition; nil: none
+	Page    Page
 }
 
 // CreateDomain makes a domain: fault.AlreadyExists if the name is taken.
 func (s *Service) CreateDomain(ctx context.Context, opts CreateDomainOptions) (Domain, error) {
 	p := Project{
-		ID: opts.ID, Name: opts.Name, IsDomain: true, Description: opts.Description,
-		Enabled: !opts.Disabled, Options: opts.Options, Extra: opts.Extra,
+		ID: opts.ID, Name: strings.TrimSpace(opts.Name), IsDomain: true, Description: opts.Description,
+		Enabled: !opts.Disabled, Tags: sortedTags(opts.Tags), Options: opts.Options, Extra: opts.Extra,
 	}
 	if p.ID == "" {
 		p.ID = s.core.IDs.Hex()
 	}
 	err := s.update(ctx, "CreateDomain", func(tx *state.Tx) error {
-		if err := firstError(checkID("domain", p.ID), checkName("domain", p.Name, maxProjectName)); err != nil {
+		if err := s.checkProject("domain", p); err != nil {
 			return err
 		}
 		if err := s.t.projects.Insert(tx, p); err != nil {
@@ -78,7 +84,11 @@ func (s *Service) ListDomains(ctx context.Context, opts *ListDomainsOptions) ([]
 		opts = &ListDomainsOptions{}
 	}
 	all, err := s.ListProjects(ctx, &ListProjectsOptions{
-		IsDomain: true, Name: opts.Name, Enabled: opts.Enabled,
+		IsDomain: true, Name: opts.Name, Enabled: opts.Enabled, Page: opts.Page,
+		Keep: func(p *Project) bool {
+			d := asDomain(*p)
+			return holds(opts.Keep, &d)
+		},
 	})
 	list := make([]Domain, len(all))
 	for i, p := range all {
@@ -94,7 +104,7 @@ func (s *Service) UpdateDomain(ctx context.Context, id string, opts UpdateDomain
 		return Domain{}, fault.Wrap("identity.UpdateDomain", err)
 	}
 	p, err := s.updateProject(ctx, "UpdateDomain", "domain", id, UpdateProjectOptions{
-		Name: opts.Name, Description: opts.Description, Enabled: opts.Enabled,
+		Name: opts.Name, Description: opts.Description, Enabled: opts.Enabled, Tags: opts.Tags,
 		Options: opts.Options, Extra: opts.Extra,
 	})
 	return asDomain(p), err
@@ -175,7 +185,7 @@ func (s *Service) domain(r state.Reader, id string) (Project, error) {
 
 func asDomain(p Project) Domain {
 	return Domain{
-		ID: p.ID, Name: p.Name, Description: p.Description, Enabled: p.Enabled,
+		ID: p.ID, Name: p.Name, Description: p.Description, Enabled: p.Enabled, Tags: p.Tags,
 		Options: p.Options, Extra: p.Extra,
 	}
 }

@@ -90,12 +90,32 @@ func (s *Service) candidates(r state.Reader, o *ListAssignmentsOptions) iter.Seq
 		return s.t.assignments.Where(r, s.t.assignActor, groupActor(o.GroupID))
 	case o.System:
 		return s.t.assignments.Where(r, s.t.assignTarget, systemTarget)
-	case o.ProjectID != "" && !o.Subtree && !o.Effective:
-		return s.t.assignments.Where(r, s.t.assignTarget, projectTarget(o.ProjectID))
+	case o.ProjectID != "" && !o.Subtree:
+		return s.onProject(r, o.ProjectID, o.Effective)
 	case o.DomainID != "":
 		return s.t.assignments.Where(r, s.t.assignTarget, domainTarget(o.DomainID))
 	}
 	return s.t.assignments.All(r)
+}
+
+// onProject walks the assignments on a project and, with above, those that it may
+// inherit.
+func (s *Service) onProject(r state.Reader, id string, above bool) iter.Seq[Assignment] {
+	targets := []string{projectTarget(id)}
+	if p, err := s.t.projects.Get(r, id); above && err == nil {
+		for _, parent := range s.ancestors(r, p) {
+			targets = append(targets, projectTarget(parent.ID), domainTarget(parent.ID))
+		}
+	}
+	return func(yield func(Assignment) bool) {
+		for _, target := range targets {
+			for a := range s.t.assignments.Where(r, s.t.assignTarget, target) {
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // actors are a user and its groups, as the keys of assignments name them: those of

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"iter"
 
 	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -37,7 +38,9 @@ type UpdateGroupOptions struct {
 type ListGroupsOptions struct {
 	DomainID string
 	Name     string
-	UserID   string // groups that this user is in
+	UserID   string            // groups that this user is in
+	Keep     func(*Group) bool // a further condition; nil: none
+	Page     Page
 }
 
 // CreateGroup makes a group: fault.NotFound if the domain does not exist,
@@ -95,21 +98,27 @@ func (s *Service) ListGroups(ctx context.Context, opts *ListGroupsOptions) ([]Gr
 	}
 	r := s.core.DB.Snapshot()
 	keep := func(g *Group) bool {
-		return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) && seen(g) && !s.gone(r, g.ID)
+		return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) && seen(g) && !s.gone(r, g.ID) &&
+			holds(opts.Keep, g)
 	}
-	if opts.UserID == "" {
-		return collect(s.t.groups.All(r), keep), nil
+	id := func(g *Group) string { return g.ID }
+	switch {
+	case opts.UserID == "" && opts.DomainID == "":
+		return paged(s.t.groups.After(r, opts.Page.Marker), opts.Page, id, keep), nil
+	case opts.UserID == "":
+		return paged(s.t.groups.Where(r, s.t.groupDomain, opts.DomainID), opts.Page, id, keep), nil
 	}
 	if !s.t.users.Has(r, opts.UserID) {
 		return nil, fault.Wrap("identity.ListGroups", fault.Missing("user", opts.UserID))
 	}
-	list := []Group{}
-	for m := range s.t.members.Where(r, s.t.memberUser, opts.UserID) {
-		if g, err := s.t.groups.Get(r, m.GroupID); err == nil && keep(&g) {
-			list = append(list, g)
+	own := func(yield func(Group) bool) {
+		for m := range s.t.members.Where(r, s.t.memberUser, opts.UserID) {
+			if g, err := s.t.groups.Get(r, m.GroupID); err == nil && !yield(g) {
+				return
+			}
 		}
 	}
-	return list, nil
+	return paged(own, opts.Page, id, keep), nil
 }
 
 // UpdateGroup changes a group.
@@ -214,20 +223,21 @@ func (s *Service) CheckUserInGroup(ctx context.Context, groupID, userID string) 
 
 // ListUsersInGroup returns the users of a group in order of their ids.
 func (s *Service) ListUsersInGroup(ctx context.Context, groupID string) ([]User, error) {
-	if err := s.seeMembers(ctx, groupID); err != nil {
-		return nil, fault.Wrap("identity.ListUsersInGroup", err)
-	}
-	r := s.core.DB.Snapshot()
-	if !s.t.groups.Has(r, groupID) {
+	if groupID == "" {
 		return nil, fault.Wrap("identity.ListUsersInGroup", fault.Missing("group", groupID))
 	}
-	list := []User{}
-	for m := range s.t.members.Where(r, s.t.memberOf, groupID) {
-		if u, err := s.t.users.Get(r, m.UserID); err == nil {
-			list = append(list, u.User)
+	return s.ListUsers(ctx, &ListUsersOptions{GroupID: groupID})
+}
+
+// membersOf walks the users of a group in order of their ids.
+func (s *Service) membersOf(r state.Reader, groupID string) iter.Seq[userRow] {
+	return func(yield func(userRow) bool) {
+		for m := range s.t.members.Where(r, s.t.memberOf, groupID) {
+			if u, err := s.t.users.Get(r, m.UserID); err == nil && !yield(u) {
+				return
+			}
 		}
 	}
-	return list, nil
 }
 
 func (s *Service) groupAndUser(r state.Reader, groupID, userID string) error {

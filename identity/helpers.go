@@ -110,7 +110,7 @@ func immutable(noun, id string, now, change Attributes) error {
 	if v, ok := change["immutable"]; ok && v != true {
 		return nil
 	}
-	return fault.New(fault.Forbidden, "Cannot change or delete immutable %s %s: resource option immutable = True.", noun, id)
+	return fault.New(fault.Forbidden, "Unable to change or delete the immutable %s %s. Set the resource option \"immutable\" to false first.", noun, id)
 }
 
 // checkName refuses names that are blank or too long.

@@ -68,6 +68,10 @@ type Config struct {
 	HashWorkers int
 	HashQueue   int // log-ins that wait for one of them; default 64
 
+	// URLSafeNames refuses names of projects and domains with characters that have a
+	// meaning in URLs.
+	URLSafeNames bool
+
 	// LimitModel is LimitsFlat, the default, or LimitsStrictTwoLevel.
 	LimitModel string
 	// MaxCredentials and MaxAppCredentials are how many credentials and application

@@ -2,7 +2,7 @@ package identity
 
 import (
 	"context"
-	"slices"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -45,9 +45,12 @@ type UpdateProjectOptions struct {
 	Name        *string
 	Description *string
 	Enabled     *bool
-	Tags        *[]string
-	Options     Attributes
-	Extra       Attributes
+	// Cascade enables or disables all projects below as well. Without it a project
+	// is not disabled while one below it is enabled.
+	Cascade bool
+	Tags    *[]string
+	Options Attributes
+	Extra   Attributes
 }
 
 // ListProjectsOptions narrow Service.ListProjects; nil means all.
@@ -60,13 +63,15 @@ type ListProjectsOptions struct {
 	// Tags keeps projects with all of these, AnyTag those with one of these;
 	// NotTags drops those with all, NotAnyTag those with one.
 	Tags, AnyTag, NotTags, NotAnyTag []string
+	Keep                             func(*Project) bool // a further condition; nil: none
+	Page                             Page
 }
 
 // CreateProject makes a project: fault.NotFound if domain or parent do not exist,
 // fault.AlreadyExists if the domain has a project of that name.
 func (s *Service) CreateProject(ctx context.Context, opts CreateProjectOptions) (Project, error) {
 	p := Project{
-		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID, ParentID: opts.ParentID,
+		ID: opts.ID, Name: strings.TrimSpace(opts.Name), DomainID: opts.DomainID, ParentID: opts.ParentID,
 		Description: opts.Description, Enabled: !opts.Disabled,
 		Tags: sortedTags(opts.Tags), Options: opts.Options, Extra: opts.Extra,
 	}
@@ -74,7 +79,7 @@ func (s *Service) CreateProject(ctx context.Context, opts CreateProjectOptions) 
 		p.ID = s.core.IDs.Hex()
 	}
 	err := s.update(ctx, "CreateProject", func(tx *state.Tx) error {
-		if err := firstError(checkID("project", p.ID), checkName("project", p.Name, maxProjectName)); err != nil {
+		if err := s.checkProject("project", p); err != nil {
 			return err
 		}
 		if err := s.placeProject(tx, &p); err != nil {
@@ -103,9 +108,6 @@ func (s *Service) placeProject(r state.Reader, p *Project) error {
 		if p.DomainID != domain {
 			return fault.New(fault.Invalid, "Invalid input for field 'domain_id': a project must be in the domain of its parent.")
 		}
-		if !parent.Enabled {
-			return fault.New(fault.Forbidden, "Cannot create project in a hierarchy that contains a disabled project: %s.", parent.ID)
-		}
 	}
 	if p.DomainID == "" {
 		p.DomainID = DefaultDomainID
@@ -117,8 +119,31 @@ func (s *Service) placeProject(r state.Reader, p *Project) error {
 	if p.ParentID == "" {
 		p.ParentID = domain.ID
 	}
+	for _, above := range s.ancestors(r, *p) {
+		if !above.Enabled {
+			return fault.New(fault.Invalid, "cannot create a project in a branch containing a disabled project: %s", above.ID)
+		}
+	}
 	if s.depth(r, p.ParentID) >= s.projectDepth() {
 		return fault.New(fault.Forbidden, "Max hierarchy depth reached for %s branch.", p.ParentID)
+	}
+	return nil
+}
+
+// checkProject refuses what neither a project nor a domain may be.
+func (s *Service) checkProject(noun string, p Project) error {
+	return firstError(
+		checkID(noun, p.ID), checkName(noun, p.Name, maxProjectName), s.checkURLSafe(noun, p.Name), checkTags(p.Tags),
+	)
+}
+
+// urlReserved are the characters that have a meaning in URLs.
+const urlReserved = ":/?#[]@!$&'()*+,;="
+
+// checkURLSafe refuses names with such characters, if Config asks for that.
+func (s *Service) checkURLSafe(noun, name string) error {
+	if s.cfg.URLSafeNames && strings.ContainsAny(name, urlReserved) {
+		return fault.New(fault.Invalid, "The name of the %s cannot contain the reserved characters %s", noun, urlReserved)
 	}
 	return nil
 }
@@ -144,7 +169,7 @@ func (s *Service) ListProjects(ctx context.Context, opts *ListProjectsOptions) (
 		opts = &ListProjectsOptions{}
 	}
 	r := s.core.DB.Snapshot()
-	all := s.t.projects.All(r)
+	all := s.t.projects.After(r, opts.Page.Marker)
 	switch {
 	case opts.ParentID != "":
 		all = s.t.projects.Where(r, s.t.projectParent, opts.ParentID)
@@ -153,13 +178,7 @@ func (s *Service) ListProjects(ctx context.Context, opts *ListProjectsOptions) (
 	case opts.IsDomain:
 		all = s.t.projects.Where(r, s.t.projectDomain, "")
 	}
-	list := []Project{}
-	for p := range all {
-		if opts.matches(&p) {
-			list = append(list, p)
-		}
-	}
-	return list, nil
+	return paged(all, opts.Page, func(p *Project) string { return p.ID }, opts.matches), nil
 }
 
 func (o *ListProjectsOptions) matches(p *Project) bool {
@@ -167,11 +186,13 @@ func (o *ListProjectsOptions) matches(p *Project) bool {
 		is(o.DomainID, p.DomainID) && is(o.ParentID, p.ParentID) && is(o.Name, p.Name) &&
 		(o.Enabled == nil || *o.Enabled == p.Enabled) &&
 		hasAll(p.Tags, o.Tags) && (len(o.AnyTag) == 0 || hasAny(p.Tags, o.AnyTag)) &&
-		(len(o.NotTags) == 0 || !hasAll(p.Tags, o.NotTags)) && !hasAny(p.Tags, o.NotAnyTag)
+		(len(o.NotTags) == 0 || !hasAll(p.Tags, o.NotTags)) && !hasAny(p.Tags, o.NotAnyTag) &&
+		holds(o.Keep, p)
 }
 
 // UpdateProject changes a project or a domain. Disabling one ends the use of its
-// tokens at once.
+// tokens at once: fault.Forbidden if a project below it is enabled, or if one above it
+// is disabled while it is to be enabled.
 func (s *Service) UpdateProject(ctx context.Context, id string, opts UpdateProjectOptions) (Project, error) {
 	return s.updateProject(ctx, "UpdateProject", "project", id, opts)
 }
@@ -180,48 +201,60 @@ func (s *Service) updateProject(ctx context.Context, op, noun, id string, opts U
 	var p Project
 	err := s.update(ctx, op, func(tx *state.Tx) error {
 		err := s.t.projects.Change(tx, id, func(old *Project) error {
-			if err := immutable(noun, id, old.Options, opts.Options); err != nil {
+			change := opts.Options
+			if !opts.onlyOptions() {
+				change = nil // what is immutable is changed no sooner than afterwards
+			}
+			if err := immutable(noun, id, old.Options, change); err != nil {
 				return err
 			}
-			set(&old.Name, opts.Name)
-			set(&old.Description, opts.Description)
-			if old.Enabled && opts.Enabled != nil && !*opts.Enabled {
-				old.Epoch++
-			}
-			set(&old.Enabled, opts.Enabled)
-			if opts.Tags != nil {
-				old.Tags = sortedTags(*opts.Tags)
-			}
-			old.Options = old.Options.merged(opts.Options)
-			old.Extra = old.Extra.merged(opts.Extra)
+			name := old.Name
+			old.apply(opts)
 			p = *old
-			return checkName(noun, p.Name, maxProjectName)
+			if p.Name == name {
+				return checkTags(p.Tags)
+			}
+			return s.checkProject(noun, p)
 		})
 		if err != nil {
 			return duplicate(err, noun, p.Name, p.DomainID)
 		}
-		if id == DefaultDomainID && !p.Enabled {
-			return fault.New(fault.Forbidden, "The default domain cannot be disabled.")
-		}
-		if p.Enabled && opts.Enabled != nil {
-			if err := s.parentsEnabled(tx, p); err != nil {
-				return err
-			}
-		}
 		s.emit(ctx, tx, updated, noun, id)
-		return nil
+		if opts.Enabled == nil {
+			return nil
+		}
+		return s.checkEnabled(ctx, tx, p, opts.Cascade)
 	})
 	return p, err
 }
 
-// parentsEnabled refuses to enable a project below a disabled one.
-func (s *Service) parentsEnabled(r state.Reader, p Project) error {
-	for _, parent := range s.ancestors(r, p) {
-		if !parent.Enabled {
-			return fault.New(fault.Forbidden, "Cannot enable project %s since it has disabled parents.", p.ID)
-		}
+// onlyOptions reports whether nothing but resource options is changed.
+func (o UpdateProjectOptions) onlyOptions() bool {
+	return o.Name == nil && o.Description == nil && o.Enabled == nil && o.Tags == nil && len(o.Extra) == 0
+}
+
+// apply sets what opts give.
+func (p *Project) apply(opts UpdateProjectOptions) {
+	if opts.Name != nil {
+		p.Name = strings.TrimSpace(*opts.Name)
 	}
-	return nil
+	set(&p.Description, opts.Description)
+	if opts.Enabled != nil {
+		p.enable(*opts.Enabled)
+	}
+	if opts.Tags != nil {
+		p.Tags = sortedTags(*opts.Tags)
+	}
+	p.Options = p.Options.merged(opts.Options)
+	p.Extra = p.Extra.merged(opts.Extra)
+}
+
+// enable switches a project on or off. Switched off, it invalidates its tokens.
+func (p *Project) enable(on bool) {
+	if p.Enabled && !on {
+		p.Epoch++
+	}
+	p.Enabled = on
 }
 
 // DeleteProject removes a project, its role assignments and limits, and the
@@ -264,79 +297,10 @@ func (s *Service) dropProject(ctx context.Context, tx *state.Tx, p Project) erro
 	return err
 }
 
-// Ancestors returns the projects above one, nearest first; the last is its domain.
-func (s *Service) Ancestors(ctx context.Context, id string) ([]Project, error) {
-	r := s.core.DB.Snapshot()
-	p, err := s.t.projects.Get(r, id)
-	if err != nil {
-		return nil, fault.Wrap("identity.Ancestors", err)
-	}
-	return s.ancestors(r, p), nil
-}
-
-func (s *Service) ancestors(r state.Reader, p Project) []Project {
-	var list []Project
-	for p.ParentID != "" {
-		parent, err := s.t.projects.Get(r, p.ParentID)
-		if err != nil {
-			break
-		}
-		list = append(list, parent)
-		p = parent
-	}
-	return list
-}
-
-// depth counts the projects from id up to, not including, its domain.
-func (s *Service) depth(r state.Reader, id string) int {
-	p, err := s.t.projects.Get(r, id)
-	if err != nil || p.IsDomain {
-		return 0
-	}
-	return len(s.ancestors(r, p))
-}
-
-// Descendants returns the projects below one, parents before children.
-func (s *Service) Descendants(ctx context.Context, id string) ([]Project, error) {
-	r := s.core.DB.Snapshot()
-	if _, err := s.t.projects.Get(r, id); err != nil {
-		return nil, fault.Wrap("identity.Descendants", err)
-	}
-	return s.descendants(r, id), nil
-}
-
-func (s *Service) descendants(r state.Reader, id string) []Project {
-	list := slices.Collect(s.t.projects.Where(r, s.t.projectParent, id))
-	for i := 0; i < len(list); i++ {
-		list = slices.AppendSeq(list, s.t.projects.Where(r, s.t.projectParent, list[i].ID))
-	}
-	return list
-}
-
 // domainOf is the domain that a project is in; a domain is in itself.
 func domainOf(p Project) string {
 	if p.IsDomain {
 		return p.ID
 	}
 	return p.DomainID
-}
-
-func sortedTags(tags []string) []string {
-	if len(tags) == 0 {
-		return nil
-	}
-	return slices.Compact(slices.Sorted(slices.Values(tags)))
-}
-
-func hasAll(have, want []string) bool {
-	for _, w := range want {
-		if !slices.Contains(have, w) {
-			return false
-		}
-	}
-	return true
-}
-
-func hasAny(have, want []string) bool {
-	return slices.ContainsFunc(want, func(w string) bool { return slices.Contains(have, w) })
 }

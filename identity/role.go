@@ -39,6 +39,8 @@ type UpdateRoleOptions struct {
 type ListRolesOptions struct {
 	DomainID string // roles of this domain instead of the global ones
 	Name     string
+	Keep     func(*Role) bool // a further condition; nil: none
+	Page     Page
 }
 
 // Inference says which roles whoever has the prior role has as well.
@@ -95,8 +97,8 @@ func (s *Service) ListRoles(ctx context.Context, opts *ListRolesOptions) ([]Role
 		opts = &ListRolesOptions{}
 	}
 	all := s.t.roles.Where(s.core.DB.Snapshot(), s.t.roleDomain, opts.DomainID)
-	return collect(all, func(r *Role) bool {
-		return r.DomainID == opts.DomainID && is(opts.Name, r.Name)
+	return paged(all, opts.Page, func(r *Role) string { return r.ID }, func(r *Role) bool {
+		return r.DomainID == opts.DomainID && is(opts.Name, r.Name) && holds(opts.Keep, r)
 	}), nil
 }
 
@@ -105,7 +107,11 @@ func (s *Service) UpdateRole(ctx context.Context, id string, opts UpdateRoleOpti
 	var r Role
 	err := s.update(ctx, "UpdateRole", func(tx *state.Tx) error {
 		err := s.t.roles.Change(tx, id, func(old *Role) error {
-			if err := immutable("role", id, old.Options, opts.Options); err != nil {
+			change := opts.Options
+			if opts.Name != nil || opts.Description != nil || len(opts.Extra) > 0 {
+				change = nil // what is immutable is changed no sooner than afterwards
+			}
+			if err := immutable("role", id, old.Options, change); err != nil {
 				return err
 			}
 			set(&old.Name, opts.Name)
@@ -154,7 +160,8 @@ func (s *Service) dropRole(ctx context.Context, tx *state.Tx, r Role) error {
 }
 
 // CreateInference makes the prior role imply another: fault.Forbidden for a domain
-// role implied by a global one, and for one that would close a circle.
+// role implied by a global one, and for one that would close a circle;
+// fault.AlreadyExists if it does so already.
 func (s *Service) CreateInference(ctx context.Context, priorID, impliedID string) error {
 	return s.update(ctx, "CreateInference", func(tx *state.Tx) error {
 		prior, err := s.t.roles.Get(tx, priorID)
@@ -175,7 +182,8 @@ func (s *Service) CreateInference(ctx context.Context, priorID, impliedID string
 			return fault.New(fault.Forbidden, "Role %s already implies role %s.", impliedID, priorID)
 		}
 		s.emit(ctx, tx, updated, "role", priorID)
-		return s.t.implications.Put(tx, implication{PriorID: priorID, ImpliedID: impliedID})
+		err = s.t.implications.Insert(tx, implication{PriorID: priorID, ImpliedID: impliedID})
+		return conflict(err, "implied_role", "Duplicate entry")
 	})
 }
 

@@ -56,6 +56,7 @@ type UpdateUserOptions struct {
 // ListUsersOptions narrow Service.ListUsers; nil means all.
 type ListUsersOptions struct {
 	DomainID string
+	GroupID  string // users in this group
 	Name     string
 	Enabled  *bool
 	// Keep, if not nil, is asked about each user that the others let pass.
@@ -63,6 +64,7 @@ type ListUsersOptions struct {
 	// Federated keeps those whom an identity provider knows so; its fields may be
 	// empty.
 	Federated *FederatedIdentity
+	Page      Page
 }
 
 // CreateUser makes a user: fault.NotFound if the domain does not exist,
@@ -162,8 +164,9 @@ func (s *Service) FindUser(ctx context.Context, domainID, name string) (User, er
 }
 
 // ListUsers returns users in order of their ids. A directory is asked only for the
-// users of its own domain; without a domain, those of them are listed that are known:
-// fault.Unavailable if the directory of the domain does not answer.
+// users of its own domain or group; without, those of them are listed that are known:
+// fault.Unavailable if the directory does not answer, fault.NotFound if opts.GroupID
+// is of no group.
 func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User, error) {
 	if opts == nil {
 		opts = &ListUsersOptions{}
@@ -175,20 +178,32 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 			return nil, fault.Wrap("identity.ListUsers", err)
 		}
 	}
+	if opts.GroupID != "" {
+		if err := s.seeMembers(ctx, opts.GroupID); err != nil {
+			return nil, fault.Wrap("identity.ListUsers", err)
+		}
+	}
 	r := s.core.DB.Snapshot()
-	all := s.t.users.All(r)
-	if opts.DomainID != "" {
+	all := s.t.users.After(r, opts.Page.Marker)
+	switch {
+	case opts.GroupID != "" && !s.t.groups.Has(r, opts.GroupID):
+		return nil, fault.Wrap("identity.ListUsers", fault.Missing("group", opts.GroupID))
+	case opts.GroupID != "":
+		all = s.membersOf(r, opts.GroupID)
+	case opts.DomainID != "":
 		all = s.t.users.Where(r, s.t.userDomain, opts.DomainID)
 	}
-	list := []User{}
-	for row := range all {
-		if !seen(&row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
-			continue
+	rows := paged(all, opts.Page, func(u *userRow) string { return u.ID }, func(row *userRow) bool {
+		if !seen(row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
+			return false
 		}
-		u := s.shown(r, row)
-		if is(opts.Name, u.Name) && (opts.Enabled == nil || *opts.Enabled == u.Enabled) && (opts.Keep == nil || opts.Keep(&u)) {
-			list = append(list, u)
-		}
+		u := s.shown(r, *row)
+		return is(opts.DomainID, u.DomainID) && is(opts.Name, u.Name) &&
+			(opts.Enabled == nil || *opts.Enabled == u.Enabled) && holds(opts.Keep, &u)
+	})
+	list := make([]User, len(rows))
+	for i, row := range rows {
+		list[i] = s.shown(r, row)
 	}
 	return list, nil
 }

@@ -53,7 +53,7 @@ func (a *api) listAssignments(ctx context.Context, r *httpapi.Request) (*httpapi
 	}
 	kept := []identity.RoleAssignment{}
 	for _, as := range all {
-		if a.inOwnDomain(ctx, r, as) {
+		if opts.Subtree || a.inOwnDomain(ctx, r, as) {
 			kept = append(kept, as)
 		}
 	}
@@ -70,21 +70,24 @@ func assignmentQuery(q url.Values) (*identity.ListAssignmentsOptions, error) {
 		ProjectID: q.Get("scope.project.id"), DomainID: q.Get("scope.domain.id"),
 		System: q.Has("scope.system"), Subtree: flag(q, "include_subtree"), Effective: flag(q, "effective"),
 	}
-	scopes := 0
-	for _, set := range []bool{opts.ProjectID != "", opts.DomainID != "", opts.System} {
-		if set {
-			scopes++
-		}
-	}
-	if scopes > 1 {
-		return nil, fault.New(fault.Invalid, "Specify a domain or project, not both")
-	}
-	if opts.UserID != "" && opts.GroupID != "" {
-		return nil, fault.New(fault.Invalid, "Specify a user or group, not both")
-	}
 	if q.Has("scope.OS-INHERIT:inherited_to") {
 		yes := q.Get("scope.OS-INHERIT:inherited_to") == "projects"
 		opts.Inherited = &yes
+	}
+	for _, c := range []struct {
+		bad bool
+		why string
+	}{
+		{opts.ProjectID != "" && opts.DomainID != "", "Specify a domain or project, not both"},
+		{opts.System && opts.DomainID != "", "Specify system or domain, not both"},
+		{opts.System && opts.ProjectID != "", "Specify system or project, not both"},
+		{opts.UserID != "" && opts.GroupID != "", "Specify a user or group, not both"},
+		{opts.Effective && opts.DomainID != "" && value(opts.Inherited),
+			"Combining effective, domain and inherited filters will always result in an empty list."},
+	} {
+		if c.bad {
+			return nil, fault.New(fault.Invalid, "%s", c.why)
+		}
 	}
 	return opts, nil
 }
@@ -93,7 +96,7 @@ func assignmentQuery(q url.Values) (*identity.ListAssignmentsOptions, error) {
 // those on its domain and the projects in it.
 func (a *api) inOwnDomain(ctx context.Context, r *httpapi.Request, as identity.RoleAssignment) bool {
 	own := r.Principal.DomainID
-	if own == "" || r.Principal.IsAdmin() || as.DomainID == own {
+	if own == "" || as.DomainID == own {
 		return true
 	}
 	p, err := a.svc.GetProject(ctx, as.ProjectID)

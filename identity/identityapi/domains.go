@@ -11,42 +11,40 @@ func (a *api) domainRoutes() []httpapi.Route {
 	one := targets(a.domainTarget)
 	return []httpapi.Route{
 		route("GET", "/v3/domains", "list_domains", targets(ownDomain("target.domain.id")), a.listDomains),
-		withBody("POST", "/v3/domains", "create_domain", createSchema("domain", projectProperties, "name"), nil, a.createDomain),
+		withBody("POST", "/v3/domains", "create_domain", createSchema("domain", domainProperties, "name"), nil, a.createDomain),
 		route("GET", "/v3/domains/{domain_id}", "get_domain", one, a.getDomain),
-		withBody("PATCH", "/v3/domains/{domain_id}", "update_domain", updateSchema("domain", projectProperties), one, a.updateDomain),
+		withBody("PATCH", "/v3/domains/{domain_id}", "update_domain", updateSchema("domain", domainProperties), one, a.updateDomain),
 		route("DELETE", "/v3/domains/{domain_id}", "delete_domain", one, a.deleteDomain),
 	}
 }
 
 type domainBody struct {
+	ID          *string             `json:"explicit_domain_id"`
 	Name        *string             `json:"name"`
 	Description *string             `json:"description"`
 	Enabled     *bool               `json:"enabled"`
+	Tags        *[]string           `json:"tags"`
 	Options     identity.Attributes `json:"options"`
 }
 
 func showDomain(r *httpapi.Request, d identity.Domain) object {
 	return with(object{
 		"id": d.ID, "name": d.Name, "description": d.Description, "enabled": d.Enabled,
-		"options": options(d.Options), "tags": []string{}, "links": self(r, "domains", d.ID),
+		"options": options(d.Options), "tags": tagsOf(d.Tags), "links": self(r, "domains", d.ID),
 	}, d.Extra)
 }
 
 func (a *api) listDomains(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	q := r.Query()
+	own := r.Principal.DomainID
 	all, err := a.svc.ListDomains(ctx, &identity.ListDomainsOptions{
-		Name: q.Get("name"), Enabled: maybe(q, "enabled"),
+		Name: q.Get("name"), Enabled: maybe(q, "enabled"), Page: page(r),
+		Keep: both(keep(r, showDomain), func(d *identity.Domain) bool { return own == "" || own == d.ID }),
 	})
 	if err != nil {
 		return nil, err
 	}
-	kept := []identity.Domain{}
-	for _, d := range all {
-		if own := r.Principal.DomainID; own == "" || own == d.ID || r.Principal.IsAdmin() {
-			kept = append(kept, d)
-		}
-	}
-	return list(r, "domains", kept, showDomain), nil
+	return list(r, "domains", all, showDomain), nil
 }
 
 func (a *api) createDomain(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -56,8 +54,8 @@ func (a *api) createDomain(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		return nil, err
 	}
 	d, err := a.svc.CreateDomain(ctx, identity.CreateDomainOptions{
-		Name: value(b.Name), Description: value(b.Description), Disabled: off(b.Enabled),
-		Options: b.Options, Extra: extra,
+		ID: value(b.ID), Name: value(b.Name), Description: value(b.Description), Disabled: off(b.Enabled),
+		Tags: value(b.Tags), Options: b.Options, Extra: extra,
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +78,7 @@ func (a *api) updateDomain(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		return nil, err
 	}
 	d, err := a.svc.UpdateDomain(ctx, r.Path("domain_id"), identity.UpdateDomainOptions{
-		Name: b.Name, Description: b.Description, Enabled: b.Enabled, Options: b.Options, Extra: extra,
+		Name: b.Name, Description: b.Description, Enabled: b.Enabled, Tags: b.Tags, Options: b.Options, Extra: extra,
 	})
 	if err != nil {
 		return nil, err

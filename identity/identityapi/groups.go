@@ -55,7 +55,7 @@ func (a *api) listGroups(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 		return list(r, "groups", nil, showGroup), nil
 	}
 	all, err := a.svc.ListGroups(ctx, &identity.ListGroupsOptions{
-		DomainID: domain, Name: r.Query().Get("name"),
+		DomainID: domain, Name: r.Query().Get("name"), Keep: keep(r, showGroup), Page: page(r),
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (a *api) deleteGroup(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 
 func (a *api) userGroups(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	all, err := a.svc.ListGroups(ctx, &identity.ListGroupsOptions{
-		UserID: r.Path("user_id"), Name: r.Query().Get("name"),
+		UserID: r.Path("user_id"), Name: r.Query().Get("name"), Keep: keep(r, showGroup), Page: page(r),
 	})
 	if err != nil {
 		return nil, err
@@ -128,18 +128,19 @@ func (a *api) userGroups(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 }
 
 func (a *api) listMembers(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	all, err := a.svc.ListUsersInGroup(ctx, r.Path("group_id"))
+	q := r.Query()
+	expires, err := expiryFilter(q.Get("password_expires_at"))
 	if err != nil {
 		return nil, err
 	}
-	name := r.Query().Get("name")
-	kept := []identity.User{}
-	for _, u := range all {
-		if name == "" || name == u.Name {
-			kept = append(kept, u)
-		}
+	all, err := a.svc.ListUsers(ctx, &identity.ListUsersOptions{
+		GroupID: r.Path("group_id"), Name: q.Get("name"), Enabled: maybe(q, "enabled"),
+		Keep: both(expires, keep(r, showUser)), Page: page(r),
+	})
+	if err != nil {
+		return nil, err
 	}
-	return list(r, "users", kept, showUser), nil
+	return list(r, "users", all, showUser), nil
 }
 
 func (a *api) addMember(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

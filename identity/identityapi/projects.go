@@ -3,10 +3,13 @@ package identityapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 	"github.com/welkin-cloud/cloud/internal/policy"
 )
@@ -34,14 +37,10 @@ type projectBody struct {
 }
 
 func showProject(r *httpapi.Request, p identity.Project) object {
-	tags := p.Tags
-	if tags == nil {
-		tags = []string{}
-	}
 	return with(object{
 		"id": p.ID, "name": p.Name, "domain_id": nullable(p.DomainID), "parent_id": nullable(p.ParentID),
 		"is_domain": p.IsDomain, "description": p.Description, "enabled": p.Enabled,
-		"tags": tags, "options": options(p.Options), "links": self(r, "projects", p.ID),
+		"tags": tagsOf(p.Tags), "options": options(p.Options), "links": self(r, "projects", p.ID),
 	}, p.Extra)
 }
 
@@ -95,6 +94,7 @@ func (a *api) listProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		Enabled: maybe(q, "enabled"), IsDomain: flag(q, "is_domain"),
 		Tags: tagQuery(q, "tags"), AnyTag: tagQuery(q, "tags-any"),
 		NotTags: tagQuery(q, "not-tags"), NotAnyTag: tagQuery(q, "not-tags-any"),
+		Keep: keep(r, showProject), Page: page(r),
 	})
 	if err != nil {
 		return nil, err
@@ -115,20 +115,8 @@ func (a *api) createProject(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	if err != nil {
 		return nil, err
 	}
-	var p identity.Project
 	if value(b.IsDomain) {
-		d, err := a.svc.CreateDomain(ctx, identity.CreateDomainOptions{
-			Name: value(b.Name), Description: value(b.Description), Disabled: off(b.Enabled),
-			Options: b.Options, Extra: extra,
-		})
-		if err != nil {
-			return nil, err
-		}
-		p, err = a.svc.GetProject(ctx, d.ID)
-		if err != nil {
-			return nil, err
-		}
-		return one("project", showProject(r, p)), nil
+		return a.createDomainProject(ctx, r, b, extra)
 	}
 	opts := identity.CreateProjectOptions{
 		Name: value(b.Name), DomainID: value(b.DomainID), ParentID: value(b.ParentID),
@@ -138,74 +126,45 @@ func (a *api) createProject(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	if opts.DomainID == "" && opts.ParentID == "" {
 		opts.DomainID = callerDomain(r)
 	}
-	if p, err = a.svc.CreateProject(ctx, opts); err != nil {
+	p, err := a.svc.CreateProject(ctx, opts)
+	if errors.Is(err, fault.NotFound) { // of the domain or the parent that the body names
+		err = fault.New(fault.Invalid, "%s", httpapi.Text(httpapi.Keystone{}, http.StatusNotFound, err))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return one("project", showProject(r, p)), nil
+}
+
+// createDomainProject makes a project that acts as a domain.
+func (a *api) createDomainProject(ctx context.Context, r *httpapi.Request, b projectBody, extra identity.Attributes) (*httpapi.Response, error) {
+	if value(b.ParentID) != "" || value(b.DomainID) != "" {
+		return nil, fault.New(fault.Invalid, "only root projects are allowed to act as domains.")
+	}
+	d, err := a.svc.CreateDomain(ctx, identity.CreateDomainOptions{
+		Name: value(b.Name), Description: value(b.Description), Disabled: off(b.Enabled), Tags: value(b.Tags),
+		Options: b.Options, Extra: extra,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.svc.GetProject(ctx, d.ID)
+	if err != nil {
 		return nil, err
 	}
 	return one("project", showProject(r, p)), nil
 }
 
 func (a *api) getProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	id := r.Path("project_id")
-	p, err := a.svc.GetProject(ctx, id)
+	p, err := a.svc.GetProject(ctx, r.Path("project_id"))
 	if err != nil {
 		return nil, err
 	}
 	o := showProject(r, p)
-	q := r.Query()
-	if q.Has("parents_as_list") || q.Has("parents_as_ids") {
-		all, err := a.svc.Ancestors(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		o["parents"] = showTree(r, all, id, q.Has("parents_as_ids"), true)
-	}
-	if q.Has("subtree_as_list") || q.Has("subtree_as_ids") {
-		all, err := a.svc.Descendants(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		o["subtree"] = showTree(r, all, id, q.Has("subtree_as_ids"), false)
+	if err := a.addHierarchy(ctx, r, o, p.ID); err != nil {
+		return nil, err
 	}
 	return one("project", o), nil
-}
-
-// showTree is the projects above or below one: a list of projects, or ids in one
-// another.
-func showTree(r *httpapi.Request, all []identity.Project, id string, ids, up bool) any {
-	if ids && up {
-		return idsAbove(all)
-	}
-	if ids {
-		return idsBelow(all, id)
-	}
-	shown := []object{}
-	for _, p := range all {
-		if !p.IsDomain {
-			shown = append(shown, object{"project": showProject(r, p)})
-		}
-	}
-	return shown
-}
-
-func idsAbove(all []identity.Project) any {
-	var inner any
-	for i := len(all) - 1; i >= 0; i-- {
-		inner = object{all[i].ID: inner}
-	}
-	return inner
-}
-
-func idsBelow(all []identity.Project, id string) any {
-	level := object{}
-	for _, p := range all {
-		if p.ParentID == id {
-			level[p.ID] = idsBelow(all, p.ID)
-		}
-	}
-	if len(level) == 0 {
-		return nil
-	}
-	return level
 }
 
 func (a *api) updateProject(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

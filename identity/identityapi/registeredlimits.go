@@ -112,9 +112,5 @@ func (a *api) deleteRegisteredLimit(ctx context.Context, r *httpapi.Request) (*h
 
 // batch answers with what was made together: a list without links.
 func batch[T any](r *httpapi.Request, name string, items []T, show func(*httpapi.Request, T) object) *httpapi.Response {
-	shown := make([]object, len(items))
-	for i, item := range items {
-		shown[i] = show(r, item)
-	}
-	return httpapi.OK(object{name: shown})
+	return httpapi.OK(object{name: shownAll(r, items, show)})
 }

@@ -74,7 +74,9 @@ func showRole(r *httpapi.Request, role identity.Role) object {
 
 func (a *api) listRoles(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	q := r.Query()
-	all, err := a.svc.ListRoles(ctx, &identity.ListRolesOptions{DomainID: q.Get("domain_id"), Name: q.Get("name")})
+	all, err := a.svc.ListRoles(ctx, &identity.ListRolesOptions{
+		DomainID: q.Get("domain_id"), Name: q.Get("name"), Keep: keep(r, showRole), Page: page(r),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,20 @@ const (
 		"domain_id": {"type": ["string", "null"]},
 		"parent_id": {"type": ["string", "null"], "minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9-]+$"},
 		"is_domain": {"type": "boolean"},
-		"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
-			"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}},
-		` + optionsProperty
+		` + tagsProperty + `,
+		` + immutableOption
+	domainProperties = `
+		"explicit_domain_id": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-zA-Z0-9-]+$"},
+		"name": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "[\\S]+"},
+		"description": {"type": ["string", "null"]},
+		"enabled": {"type": "boolean"},
+		` + tagsProperty + `,
+		` + immutableOption
+	tagsProperty = `"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
+			"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}}`
+	// immutableOption is the only option of projects, domains and roles.
+	immutableOption = `"options": {"type": "object", "additionalProperties": false,
+		"properties": {"immutable": {"type": ["boolean", "null"]}}}`
 	userProperties = `
 		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
 		"description": {"type": ["string", "null"]},
@@ -47,7 +58,7 @@ const (
 		"name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "[\\S]+"},
 		"description": {"type": ["string", "null"]},
 		"domain_id": {"type": ["string", "null"]},
-		` + optionsProperty
+		` + immutableOption
 	regionProperties = `
 		"id": {"type": ["string", "null"], "maxLength": 255},
 		"description": {"type": ["string", "null"]},
@@ -169,8 +180,7 @@ const passwordSchema = `{"type": "object", "required": ["user"], "properties": {
 		"original_password": {"type": "string"}, "password": {"type": "string", "minLength": 1, "maxLength": 4096}}}}}`
 
 const tagsSchema = `{"type": "object", "required": ["tags"], "additionalProperties": false, "properties": {
-	"tags": {"type": "array", "maxItems": 80, "uniqueItems": true,
-		"items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,/]*$"}}}}`
+	` + tagsProperty + `}}`
 
 const consumerProperties = `"description": {"type": ["string", "null"]}`
 

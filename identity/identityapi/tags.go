@@ -10,9 +10,6 @@ import (
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 )
 
-// maxTags bounds the tags of a project.
-const maxTags = 80
-
 func (a *api) tagRoutes() []httpapi.Route {
 	one := targets(a.projectTarget)
 	const all, single = "/v3/projects/{project_id}/tags", "/v3/projects/{project_id}/tags/{tag}"
@@ -51,12 +48,16 @@ func (a *api) listTags(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	return showTags(r, p), nil
 }
 
-func showTags(r *httpapi.Request, p identity.Project) *httpapi.Response {
-	tags := p.Tags
+// tagsOf are tags, never null.
+func tagsOf(tags []string) []string {
 	if tags == nil {
-		tags = []string{}
+		return []string{}
 	}
-	return httpapi.OK(object{"tags": tags, "links": listLinks(r)})
+	return tags
+}
+
+func showTags(r *httpapi.Request, p identity.Project) *httpapi.Response {
+	return httpapi.OK(object{"tags": tagsOf(p.Tags), "links": listLinks(r)})
 }
 
 func (a *api) replaceTags(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -82,40 +83,24 @@ func (a *api) clearTags(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	return httpapi.Empty(), err
 }
 
-// tagged loads the project and tells where the tag of the path is in it.
-func (a *api) tagged(ctx context.Context, r *httpapi.Request) (identity.Project, int, error) {
-	p, err := a.svc.GetProject(ctx, r.Path("project_id"))
-	return p, slices.Index(p.Tags, r.Path("tag")), err
-}
-
 func (a *api) checkTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	_, i, err := a.tagged(ctx, r)
-	if err == nil && i < 0 {
+	p, err := a.svc.GetProject(ctx, r.Path("project_id"))
+	if err == nil && !slices.Contains(p.Tags, r.Path("tag")) {
 		err = fault.New(fault.NotFound, "Could not find project tag: %s.", r.Path("tag"))
 	}
 	return httpapi.Empty(), err
 }
 
 func (a *api) addTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	p, i, err := a.tagged(ctx, r)
-	if err != nil || i >= 0 {
-		return httpapi.Empty(), err
+	id, tag := r.Path("project_id"), r.Path("tag")
+	if err := a.svc.AddProjectTag(ctx, id, tag); err != nil {
+		return nil, err
 	}
-	if tag := r.Path("tag"); len(tag) > 255 || len(p.Tags) >= maxTags {
-		return nil, fault.New(fault.Invalid, "A project has up to %d tags of up to 255 characters.", maxTags)
-	}
-	_, err = a.setTags(ctx, r, append(slices.Clone(p.Tags), r.Path("tag")))
-	return httpapi.Empty(), err
+	resp := httpapi.Empty()
+	resp.Header = http.Header{"Location": {self(r, "projects", id, "tags", tag)["self"].(string)}}
+	return resp, nil
 }
 
 func (a *api) removeTag(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	p, i, err := a.tagged(ctx, r)
-	if err == nil && i < 0 {
-		err = fault.New(fault.NotFound, "Could not find project tag: %s.", r.Path("tag"))
-	}
-	if err != nil {
-		return nil, err
-	}
-	_, err = a.setTags(ctx, r, slices.Delete(slices.Clone(p.Tags), i, i+1))
-	return httpapi.Empty(), err
+	return httpapi.Empty(), a.svc.RemoveProjectTag(ctx, r.Path("project_id"), r.Path("tag"))
 }

@@ -97,7 +97,7 @@ func ownDomain(names ...string) func(context.Context, *httpapi.Request) policy.T
 func listDomain(r *httpapi.Request) (domain string, ok bool) {
 	asked, own := r.Query().Get("domain_id"), r.Principal.DomainID
 	switch {
-	case own == "" || r.Principal.IsAdmin():
+	case own == "":
 		return asked, true
 	case asked == "" || asked == own:
 		return own, true

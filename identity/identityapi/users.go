@@ -71,7 +71,8 @@ func (a *api) listUsers(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	}
 	all, err := a.svc.ListUsers(ctx, &identity.ListUsersOptions{
 		DomainID: domain, Name: q.Get("name"), Enabled: maybe(q, "enabled"),
-		Federated: federatedFilter(q), Keep: expires,
+		Federated: federatedFilter(q),
+		Keep:      both(expires, keep(r, showUser)), Page: page(r),
 	})
 	if err != nil {
 		return nil, err

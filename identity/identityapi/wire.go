@@ -108,7 +108,7 @@ func self(r *httpapi.Request, path ...string) object {
 	return object{"self": r.BaseURL + "/v3/" + strings.Join(path, "/")}
 }
 
-// listLinks are the links of a list. Lists come in one piece.
+// listLinks are the links of a list that has no further page.
 func listLinks(r *httpapi.Request) object {
 	link := r.BaseURL + "/v3/" + strings.TrimPrefix(below(r), "/v3/")
 	if q := r.HTTP.URL.RawQuery; q != "" {
@@ -124,15 +124,6 @@ func below(r *httpapi.Request) string {
 		return path[i:]
 	}
 	return path
-}
-
-// list answers with a list under its name.
-func list[T any](r *httpapi.Request, name string, items []T, show func(*httpapi.Request, T) object) *httpapi.Response {
-	shown := make([]object, len(items))
-	for i, item := range items {
-		shown[i] = show(r, item)
-	}
-	return httpapi.OK(object{name: shown, "links": listLinks(r)})
 }
 
 // one answers with a resource under its name.
@@ -169,6 +160,8 @@ func merge[M ~map[string]string](all ...M) M {
 func route(method, path, rule string, target targetFunc, handle httpapi.Handler) httpapi.Route {
 	status := 0
 	switch method {
+	case http.MethodGet:
+		handle = paged(handle)
 	case http.MethodPost:
 		status = http.StatusCreated
 	case http.MethodDelete:
@@ -182,9 +175,30 @@ func route(method, path, rule string, target targetFunc, handle httpapi.Handler)
 
 // withBody is route for one that takes a body.
 func withBody(method, path, rule, schema string, target targetFunc, handle httpapi.Handler) httpapi.Route {
+	if method == http.MethodPatch {
+		handle = fixedID(path, handle)
+	}
 	line := route(method, path, rule, target, handle)
 	line.Body = []httpapi.Schema{{JSON: schema}}
 	return line
+}
+
+// fixedID refuses a body that gives the resource of the path another id.
+func fixedID(path string, handle httpapi.Handler) httpapi.Handler {
+	param := strings.Trim(path[strings.LastIndex(path, "/")+1:], "{}")
+	return func(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+		var body map[string]struct {
+			ID any `json:"id"`
+		}
+		if json.Unmarshal(r.Body(), &body) == nil {
+			for _, resource := range body {
+				if resource.ID != nil && resource.ID != r.Path(param) {
+					return nil, fault.New(fault.Invalid, "Cannot change ID")
+				}
+			}
+		}
+		return handle(ctx, r)
+	}
 }
 
 // choose returns a route for whose requests a function picks the rule: that of the

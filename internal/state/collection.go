@@ -141,6 +141,12 @@ func (c *Collection[T]) All(r Reader) iter.Seq[T] {
 	return c.seq(r, span{table: c.pos, index: primary})
 }
 
+// After is All from the first key after the given one on, without a look at those
+// before: the next page of a list.
+func (c *Collection[T]) After(r Reader, key string) iter.Seq[T] {
+	return c.seq(r, span{table: c.pos, index: primary, from: after(key)})
+}
+
 // Where walks the documents whose index key begins with the parts, in the order of
 // the index key and then of the document's key. With no parts it walks all that
 // are in the index. A document with several such index keys comes once for each.
