@@ -9,8 +9,8 @@ import (
 	"github.com/welkin-cloud/cloud/identity"
 )
 
-// project makes a project and returns its id.
-func (s *site) project(name, parent string) string {
+// newProject makes a project and returns its id.
+func (s *site) newProject(name, parent string) string {
 	s.Helper()
 	p, err := s.svc.CreateProject(s.Context(), identity.CreateProjectOptions{Name: name, ParentID: parent})
 	require.NoError(s, err)
@@ -20,10 +20,10 @@ func (s *site) project(name, parent string) string {
 func TestHierarchyOfAProject(t *testing.T) {
 	s := serve(t)
 	token := s.admin()
-	top := s.project("top", "")
-	mid := s.project("mid", top)
-	leaf := s.project("leaf", mid)
-	other := s.project("other", mid)
+	top := s.newProject("top", "")
+	mid := s.newProject("mid", top)
+	leaf := s.newProject("leaf", mid)
+	other := s.newProject("other", mid)
 	a := s.want(http.StatusOK, "GET", "/v3/projects/"+mid+"?parents_as_ids&subtree_as_ids", token, "")
 	require.Equal(t, map[string]any{top: map[string]any{"default": nil}}, a.at(t, "project", "parents"))
 	require.Equal(t, map[string]any{leaf: nil, other: nil}, a.at(t, "project", "subtree"))
@@ -72,8 +72,8 @@ func TestProjectsThatActAsDomains(t *testing.T) {
 func TestBadProjects(t *testing.T) {
 	s := serve(t)
 	token := s.admin()
-	id := s.project("lab", "")
-	child := s.project("child", id)
+	id := s.newProject("lab", "")
+	child := s.newProject("child", id)
 	for _, c := range []struct {
 		status             int
 		method, path, body string
