@@ -43,6 +43,10 @@ type ask struct {
 	refused string
 }
 
+// ofOthers asks for a list, and again for what belongs to P: the same rule decides, and
+// nobody may find in it what is not for it.
+func ofOthers(query string) []ask { return []ask{{}, {name: "of others", query: query}} }
+
 // drill is a route to be asked in one way.
 type drill struct {
 	prefix string
@@ -97,6 +101,9 @@ func (w *world) drills() (all []drill, problems []string) {
 		for _, r := range api.Routes {
 			seen[key(r)] = true
 			if r.Public {
+				if s.public[key(r)] == "" {
+					problems = append(problems, fmt.Sprintf("%s %s is public, and the table does not say why", prefix, key(r)))
+				}
 				continue
 			}
 			rules := map[string]bool{}

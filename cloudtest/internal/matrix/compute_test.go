@@ -11,6 +11,7 @@ var computeService = service{
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},
+	public: map[string]string{"GET /": discovery, "GET /v2": discovery, "GET /v2.1": discovery},
 	kinds: []kind{
 		{
 			name: "server", at: "servers", make: "POST /v2.1/servers", id: "server.id", hide: "project", wait: true,
@@ -54,7 +55,9 @@ var computeService = service{
 		{name: "image", at: "images", hide: "project", late: true, target: mine},
 	},
 	asks: map[string][]ask{
-		"POST /v2.1/servers": {{body: `{"server":{"name":"fresh","flavorRef":"$flavor0","imageRef":"$guestimage","networks":"none"}}`}},
+		"GET /v2.1/servers":        {{}, {name: "of all projects", query: "all_tenants=1", rule: "os_compute_api:servers:index:get_all_tenants"}},
+		"GET /v2.1/servers/detail": {{}, {name: "of all projects", query: "all_tenants=1", rule: "os_compute_api:servers:detail:get_all_tenants"}},
+		"POST /v2.1/servers":       {{body: `{"server":{"name":"fresh","flavorRef":"$flavor0","imageRef":"$guestimage","networks":"none"}}`}},
 		"POST /v2.1/servers/{server_id}/os-volume_attachments":      {{body: `{"volumeAttachment":{"volumeId":"$volume"}}`}},
 		"PUT /v2.1/servers/{server_id}/metadata/{key}":              {{body: `{"meta":{"color":"red"}}`}},
 		"POST /v2.1/servers/{server_id}/action#addFloatingIp":       {{body: `{"addFloatingIp":{"address":"203.0.113.200"}}`, absent: "there is no such address"}},

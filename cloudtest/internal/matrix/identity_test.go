@@ -18,6 +18,16 @@ var identityService = service{
 		}
 		return t
 	},
+	public: map[string]string{
+		"GET /": discovery, "GET /v3": discovery,
+		"POST /v3/auth/tokens":                                           "the proof is in the body",
+		"POST /v3/users/{}/password":                                     "the old password is in the body",
+		"POST /v3/OS-OAUTH1/request_token":                               "it is signed",
+		"POST /v3/OS-OAUTH1/access_token":                                "it is signed",
+		"POST /v3/OS-OAUTH2/token":                                       "the proof is in a header or the body",
+		"GET /v3/OS-FEDERATION/identity_providers/{}/protocols/{}/auth":  "the proof is in a header",
+		"POST /v3/OS-FEDERATION/identity_providers/{}/protocols/{}/auth": "the proof is in a header",
+	},
 	kinds: []kind{
 		{name: "project", at: "projects", target: map[string]string{
 			"target.project.id": "$project", "target.project.domain_id": "$domain",
@@ -139,6 +149,11 @@ var identityService = service{
 		"GET /v3/auth/tokens":    subject,
 		"HEAD /v3/auth/tokens":   subject,
 		"DELETE /v3/auth/tokens": subject,
+		"GET /v3/users":          ofOthers("domain_id=$domain"),
+		"GET /v3/groups":         ofOthers("domain_id=$domain"),
+		"GET /v3/projects":       ofOthers("domain_id=$domain"),
+		"GET /v3/credentials":    ofOthers("user_id=$owner"),
+		"GET /v3/limits":         ofOthers("project_id=$project"),
 		"GET /v3/auth/catalog":   {{refused: "a token for nothing has no catalog"}},
 		"DELETE /v3/domains/{id}": {{
 			with: map[string]string{"domains": "$idledomain"}, target: map[string]string{"target.domain.id": "$idledomain"},

@@ -8,6 +8,7 @@ var imageService = service{
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "owner": p.ProjectID}
 	},
+	public: map[string]string{"GET /": discovery, "GET /versions": discovery},
 	kinds: []kind{
 		{
 			name: "image", at: "images", make: "POST /v2/images", id: "id", hide: "project",
@@ -24,6 +25,7 @@ var imageService = service{
 		{name: "other", at: "members", target: map[string]string{"member_id": "$other"}},
 	},
 	asks: map[string][]ask{
+		"GET /v2/images": ofOthers("owner=$project&visibility=private"),
 		"PATCH /v2/images/{id}": {{
 			contentType: "application/openstack-images-v2.1-json-patch", body: `[{"op":"replace","path":"/name","value":"changed"}]`,
 		}},

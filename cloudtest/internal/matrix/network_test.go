@@ -4,7 +4,8 @@ import "github.com/welkin-cloud/cloud/internal/policy"
 
 // networkService is Neutron's: what one may not get is not there.
 var networkService = service{
-	own: func(p *policy.Principal) policy.Target { return policy.Target{"project_id": p.ProjectID} },
+	own:    func(p *policy.Principal) policy.Target { return policy.Target{"project_id": p.ProjectID} },
+	public: map[string]string{"GET /": discovery},
 	kinds: []kind{
 		{
 			name: "network", at: "networks network-ip-availabilities", make: "POST /v2.0/networks", id: "network.id", hide: "get_network",
@@ -67,8 +68,16 @@ var networkService = service{
 		{make: "PUT /v2.0/subnetpools/$subnetpool/tags/blue"},
 	},
 	asks: map[string][]ask{
-		"GET /v2.0/security-groups":  {{changes: "the first look at the groups of a project makes the default one"}},
-		"POST /v2.0/security-groups": {{body: `{"security_group":{"name":"fresh"}}`}},
+		"GET /v2.0/security-groups":      {{changes: "the first look at the groups of a project makes the default one"}},
+		"POST /v2.0/security-groups":     {{body: `{"security_group":{"name":"fresh"}}`}},
+		"GET /v2.0/networks":             ofOthers("project_id=$project"),
+		"GET /v2.0/subnets":              ofOthers("project_id=$project"),
+		"GET /v2.0/ports":                ofOthers("project_id=$project"),
+		"GET /v2.0/routers":              ofOthers("project_id=$project"),
+		"GET /v2.0/floatingips":          ofOthers("project_id=$project"),
+		"GET /v2.0/security-group-rules": ofOthers("project_id=$project"),
+		"GET /v2.0/address-scopes":       ofOthers("project_id=$project"),
+		"GET /v2.0/subnetpools":          ofOthers("project_id=$project"),
 		// Neutron refuses a new thing in another project's network with 403, and says that
 		// there is no such network only of those that are not there.
 		"POST /v2.0/subnets": {{

@@ -8,6 +8,7 @@ var placementService = service{
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},
 	uniform: true,
+	public:  map[string]string{"GET /": discovery},
 	kinds: []kind{
 		{name: "provider", at: "resource_providers", make: "GET /resource_providers", as: "admin", id: "resource_providers.0.uuid"},
 		{name: "resourceclass", at: "resource_classes", value: "CUSTOM_BAKERY"},

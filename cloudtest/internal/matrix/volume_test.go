@@ -8,6 +8,7 @@ var volumeService = service{
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},
+	public: map[string]string{"GET /": discovery, "GET /v3": discovery},
 	kinds: []kind{
 		{
 			name: "volume", at: "volumes", make: "POST /v3/volumes", id: "volume.id", hide: "project", wait: true,
@@ -52,11 +53,23 @@ var volumeService = service{
 		{name: "quotaclass", at: "os-quota-class-sets", value: "default"},
 	},
 	asks: map[string][]ask{
-		"POST /v3/volumes":            {{body: `{"volume":{"size":1}}`}},
-		"POST /v3/snapshots":          {{about: "volumes", body: `{"snapshot":{"volume_id":"$volume"}}`}},
-		"POST /v3/backups":            {{about: "volumes", body: `{"backup":{"volume_id":"$volume"}}`}},
-		"POST /v3/volume-transfers":   {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
-		"POST /v3/os-volume-transfer": {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
+		"GET /v3/volumes":                   ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/volumes/detail":            ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/snapshots":                 ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/snapshots/detail":          ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/backups":                   ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/backups/detail":            ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/attachments":               ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/attachments/detail":        ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/volume-transfers":          ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/volume-transfers/detail":   ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/os-volume-transfer":        ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/os-volume-transfer/detail": ofOthers("all_tenants=1&project_id=$project"),
+		"POST /v3/volumes":                  {{body: `{"volume":{"size":1}}`}},
+		"POST /v3/snapshots":                {{about: "volumes", body: `{"snapshot":{"volume_id":"$volume"}}`}},
+		"POST /v3/backups":                  {{about: "volumes", body: `{"backup":{"volume_id":"$volume"}}`}},
+		"POST /v3/volume-transfers":         {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
+		"POST /v3/os-volume-transfer":       {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
 		"POST /v3/attachments": {{
 			about: "volumes", body: `{"attachment":{"volume_uuid":"$volume","instance_uuid":"22222222-2222-4222-8222-222222222222"}}`,
 		}},

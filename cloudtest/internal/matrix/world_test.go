@@ -48,6 +48,9 @@ type service struct {
 	// asks are how routes are asked, where that takes more than a path. Several have
 	// several decisions.
 	asks map[string][]ask
+	// public are the routes that need no token, and why; those that are not GET are sent
+	// something that proves nothing, and must refuse it.
+	public map[string]string
 	// own gives what rules are checked against where a path names nothing.
 	own func(p *policy.Principal) policy.Target
 	// uniform services answer who is refused in the same way whether the thing is there
