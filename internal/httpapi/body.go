@@ -132,7 +132,7 @@ func (x *exchange) readBody() ([]byte, error) {
 	if x.http.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body, err := readAll(x.http.Body, x.http.ContentLength, limit)
+	body, err := readAll(x.w, x.http.Body, x.http.ContentLength, limit)
 	switch over := (*http.MaxBytesError)(nil); {
 	case err == nil:
 		x.limitBodyTime(false)
@@ -145,14 +145,15 @@ func (x *exchange) readBody() ([]byte, error) {
 	return nil, fault.New(fault.Invalid, "The request body could not be read.").Because(err)
 }
 
-// readAll reads a body whose length is known, or negative if it is not.
-func readAll(from io.ReadCloser, length, limit int64) ([]byte, error) {
+// readAll reads a body whose length is known, or negative if it is not. One that goes
+// over the limit is answered at once, without a wait for its end.
+func readAll(w http.ResponseWriter, from io.ReadCloser, length, limit int64) ([]byte, error) {
 	if length >= 0 {
 		body := make([]byte, length)
 		_, err := io.ReadFull(from, body)
 		return body, err
 	}
-	return io.ReadAll(http.MaxBytesReader(nil, from, limit))
+	return io.ReadAll(http.MaxBytesReader(w, from, limit))
 }
 
 // tooLarge is the error of a body over the limit.
