@@ -3,12 +3,18 @@ package volume
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/volume/driver"
 )
+
+// lateRetries is how often what came too late is tried to be taken away again, for some
+// seconds altogether.
+const lateRetries = 3
 
 // late looks, after a backend has made something, that it is still wanted. If this
 // controller stood still for longer than its lease, another one may have undone the saga
@@ -22,10 +28,22 @@ func (s *Service) late(ctx context.Context, made error, wanted func(r state.Read
 	if wanted(s.core.DB.Snapshot()) {
 		return made
 	}
-	if err := undo(ctx); err != nil {
+	if err := s.insist(ctx, undo); err != nil {
 		return errors.Join(made, err)
 	}
 	return errors.Join(made, fault.New(fault.Conflict, "it was given up meanwhile"))
+}
+
+// insist tries several times what nobody else knows is to be done.
+func (s *Service) insist(ctx context.Context, do func(ctx context.Context) error) error {
+	err := do(ctx)
+	for try := range lateRetries {
+		if err == nil || clock.Sleep(ctx, s.core.Clock, time.Second<<try) != nil {
+			break
+		}
+		err = do(ctx)
+	}
+	return err
 }
 
 // unpack makes a volume of a snapshot for the step after this one, which reads it. The
