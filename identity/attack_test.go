@@ -36,7 +36,9 @@ func TestRefusalsDoTheSameWork(t *testing.T) {
 	inside.Password.User.Domain.ID = d.ID
 	nowhere.Password.User.Domain.ID = "nowhere"
 	byID.Password.User = identity.UserRef{ID: "no such id"}
-	credential := func(l identity.AppCredentialLogin) identity.LoginRequest { return identity.LoginRequest{AppCredential: &l} }
+	credential := func(l identity.AppCredentialLogin) identity.LoginRequest {
+		return identity.LoginRequest{AppCredential: &l}
+	}
 	for name, req := range map[string]identity.LoginRequest{
 		"wrong password":          byName("ann", "wrong"),
 		"no password":             byName("ann", ""),
