@@ -1,6 +1,7 @@
 // Command server is the reference server: a whole private cloud in one process.
 //
 //	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu] [-stop-grace TIME]
+//	       [-domain-config-dir DIR] [-domain-configs-from-api]
 //	server check [-state DIR] [-mend] [-json]
 //	server rotate-keys [-state DIR]
 //	server teardown [-state DIR]
@@ -14,6 +15,11 @@
 // DIR/clouds.yaml and DIR/openrc. "ready http://HOST:PORT" on standard output says that
 // every API answers. SIGTERM ends the server gracefully; guests go on running, and the
 // next start takes them over.
+//
+// -domain-config-dir has the users of domains in directories: for each domain NAME a file
+// keystone.NAME.conf, with "driver = ldap" in its section [identity], and a section [ldap]
+// as Keystone's. -domain-configs-from-api lets the API set the same. See
+// docs/directories.md.
 //
 // check looks whether all is as it should be: what is recorded, and what guests, networks
 // and files there are. It asks the server that runs on DIR; if none does, it starts the
@@ -54,6 +60,8 @@ type options struct {
 	listen, state, drivers, logLevel, virt string
 	stopGrace                              time.Duration
 	passwords                              cloud.PasswordRules
+	domainConfigDir                        string
+	domainConfigs                          bool
 }
 
 func main() {
@@ -109,6 +117,8 @@ func flagSet(o *options) *flag.FlagSet {
 	f.StringVar(&o.drivers, "drivers", "memory", "memory, or linux for real guests and networks (as root)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
+	f.StringVar(&o.domainConfigDir, "domain-config-dir", "", "directory with a file keystone.DOMAIN.conf for each domain whose users are in LDAP")
+	f.BoolVar(&o.domainConfigs, "domain-configs-from-api", false, "let the configurations of domains, set by the API, name directories of users")
 	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
 	passwordFlags(f, &o.passwords)
 	return f
@@ -176,6 +186,9 @@ func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, clo
 		return nil, nil, err
 	}
 	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords}
+	if err := addDirectories(&cfg, o); err != nil {
+		return nil, nil, err
+	}
 	closeHost, err := addDrivers(ctx, &cfg, o, log)
 	if err != nil {
 		return nil, nil, err

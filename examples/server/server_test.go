@@ -39,6 +39,7 @@ type server struct {
 	t       *testing.T
 	o       options
 	env     []string // more of the process's environment
+	flags   []string // more of its command line
 	cmd     *exec.Cmd
 	compute *gophercloud.ServiceClient
 	network *gophercloud.ServiceClient
@@ -105,6 +106,7 @@ func (s *server) start() {
 func (s *server) command() *exec.Cmd {
 	cmd := exec.Command(os.Args[0], "-listen", s.o.listen, "-state", s.o.state, "-drivers", s.o.drivers,
 		"-stop-grace", s.o.stopGrace.String(), "-log-level", "warn")
+	cmd.Args = append(cmd.Args, s.flags...)
 	cmd.Env = append(append(os.Environ(), asServer+"=1"), s.env...)
 	return cmd
 }
