@@ -19,10 +19,12 @@ type bodyKey struct {
 }
 
 // catalogKey names an encoded catalog. Project and user are empty if no endpoint
-// has them in its URL.
+// has them in its URL; a catalog is common if that holds for both, and the project has
+// no catalog of its own.
 type catalogKey struct {
 	revision            uint64
 	base, project, user string
+	common              bool
 }
 
 // tokenBody is the body that shows a token.
@@ -118,13 +120,17 @@ func showRef(r identity.Ref) object { return object{"id": r.ID, "name": r.Name} 
 
 // catalog is the encoded catalog for a token.
 func (a *api) catalog(ctx context.Context, r *httpapi.Request, project, user string) json.RawMessage {
-	key := catalogKey{revision: a.svc.CatalogRevision(), base: r.BaseURL}
+	key := catalogKey{revision: a.svc.CatalogRevision(), base: r.BaseURL, common: true}
+	narrowed := a.svc.CatalogNarrowed(ctx, project)
+	if body, ok := a.catalogs.Get(key); ok && !narrowed {
+		return body
+	}
 	items := a.svc.CatalogOf(ctx, project)
-	if a.svc.CatalogNarrowed(ctx, project) || mentions(items, "project_id)s", "tenant_id)s") {
-		key.project = project
+	if narrowed || mentions(items, "project_id)s", "tenant_id)s") {
+		key.project, key.common = project, false
 	}
 	if mentions(items, "user_id)s") {
-		key.user = user
+		key.user, key.common = user, false
 	}
 	if body, ok := a.catalogs.Get(key); ok {
 		return body
