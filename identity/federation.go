@@ -166,13 +166,18 @@ func (s *Service) checkRemoteID(p IdentityProvider, row protocolRow, a driver.As
 // user may know: whatever is wrong with the mapping or the assertion is a refusal.
 func (s *Service) refused(ctx context.Context, path federationPath, err error) error {
 	s.core.Log.WarnContext(ctx, "a federated log-in was refused",
-		"identity_provider", path.ProviderID, "protocol", path.ProtocolID, "reason", err.Error())
+		"identity_provider", path.ProviderID, "protocol", path.ProtocolID, "reason", clip(err.Error()))
 	switch fault.Of(err) {
 	case fault.Invalid, fault.NotFound, fault.AlreadyExists, fault.TooLarge, fault.Unauthenticated:
 		return errDenied().Because(err)
 	}
 	return err
 }
+
+// maxReason bounds what the log repeats of what a provider has said.
+const maxReason = 500
+
+func clip(text string) string { return text[:min(len(text), maxReason)] }
 
 // applyFederation checks that the path by which a user came is still open, and fills it
 // in. Who is mapped to a local user is that user, not a federated one.

@@ -53,6 +53,6 @@ func (a *api) routes() []httpapi.Route {
 		a.endpointGroupRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(),
 		a.registeredLimitRoutes(), a.limitRoutes(), a.domainConfigRoutes(),
 		a.identityProviderRoutes(), a.protocolRoutes(), a.mappingRoutes(), a.serviceProviderRoutes(),
-		a.federatedAuthRoutes(),
+		a.federatedAuthRoutes(), a.webSSORoutes(),
 	)
 }
