@@ -83,6 +83,9 @@ type Config struct {
 	// OpenDirectory lets the configurations of domains, which the API sets, name further
 	// directories; see identity.Config.
 	OpenDirectory func(kind string, options map[string]string) (directory.Directory, error)
+	// Federation names the identity providers whose users may log in, such as those of
+	// package identity/oidc.
+	Federation identity.FederationConfig
 
 	// AdminPassword of the user "admin" in project "admin", made at the first
 	// start; empty makes no administrator.
@@ -160,6 +163,9 @@ func New(ctx context.Context, cfg Config) (*Cloud, error) {
 func (c *Cloud) own(cfg Config) {
 	for _, d := range cfg.Directories {
 		c.closers = append(c.closers, d.Close)
+	}
+	for _, m := range cfg.Federation.Methods {
+		c.closers = append(c.closers, m.Driver.Close)
 	}
 	if cfg.Images != nil {
 		c.closers = append(c.closers, cfg.Images.Close)
@@ -239,7 +245,7 @@ func partsOf(cfg Config) parts {
 		identity: identity.Config{
 			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
 			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
-			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory,
+			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory, Federation: cfg.Federation,
 			Passwords: cfg.Passwords,
 		},
 		images:   image.Config{Store: cfg.Images},

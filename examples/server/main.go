@@ -62,6 +62,7 @@ type options struct {
 	passwords                              cloud.PasswordRules
 	domainConfigDir                        string
 	domainConfigs                          bool
+	federation                             string
 }
 
 func main() {
@@ -84,6 +85,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == "rotate-keys" {
 		return rotateKeys(ctx, args[1:])
+	}
+	if len(args) > 0 && args[0] == "mapping" {
+		return tryMapping(args[1:], os.Stdout)
 	}
 	teardown := len(args) > 0 && args[0] == "teardown"
 	if teardown {
@@ -119,6 +123,7 @@ func flagSet(o *options) *flag.FlagSet {
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
 	f.StringVar(&o.domainConfigDir, "domain-config-dir", "", "directory with a file keystone.DOMAIN.conf for each domain whose users are in LDAP")
 	f.BoolVar(&o.domainConfigs, "domain-configs-from-api", false, "let the configurations of domains, set by the API, name directories of users")
+	f.StringVar(&o.federation, "federation", "", "JSON file that names identity providers, see docs/federation.md")
 	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
 	passwordFlags(f, &o.passwords)
 	return f
@@ -187,6 +192,9 @@ func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, clo
 	}
 	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords}
 	if err := addDirectories(&cfg, o); err != nil {
+		return nil, nil, err
+	}
+	if cfg.Federation, err = readFederation(o.federation); err != nil {
 		return nil, nil, err
 	}
 	closeHost, err := addDrivers(ctx, &cfg, o, log)

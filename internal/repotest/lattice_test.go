@@ -139,6 +139,7 @@ func TestIdentityAlone(t *testing.T) {
 
 // httpAllowed are the packages below the HTTP faces that know net/http.
 var httpAllowed = map[string]string{
+	"identity/oidc":      "OpenID Connect is spoken over HTTP",
 	"internal/httpapi":   "it is the HTTP face's foundation",
 	"network/driver":     "a guest's metadata request is an HTTP request: MetadataHandler",
 	"network/drivertest": "it asks for metadata as a guest does",
