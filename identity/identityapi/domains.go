@@ -9,12 +9,13 @@ import (
 
 func (a *api) domainRoutes() []httpapi.Route {
 	one := targets(a.domainTarget)
+	there := known("domain_id", a.svc.GetDomain, one)
 	return []httpapi.Route{
 		route("GET", "/v3/domains", "list_domains", targets(ownDomain("target.domain.id")), a.listDomains),
 		withBody("POST", "/v3/domains", "create_domain", createSchema("domain", domainProperties, "name"), nil, a.createDomain),
 		route("GET", "/v3/domains/{domain_id}", "get_domain", one, a.getDomain),
-		withBody("PATCH", "/v3/domains/{domain_id}", "update_domain", updateSchema("domain", domainProperties), one, a.updateDomain),
-		route("DELETE", "/v3/domains/{domain_id}", "delete_domain", one, a.deleteDomain),
+		withBody("PATCH", "/v3/domains/{domain_id}", "update_domain", updateSchema("domain", domainProperties), there, a.updateDomain),
+		route("DELETE", "/v3/domains/{domain_id}", "delete_domain", there, a.deleteDomain),
 	}
 }
 

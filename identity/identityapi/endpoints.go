@@ -10,12 +10,13 @@ import (
 
 func (a *api) endpointRoutes() []httpapi.Route {
 	const single = "/v3/endpoints/{endpoint_id}"
+	there := known("endpoint_id", a.svc.GetEndpoint, nil)
 	return []httpapi.Route{
 		route("GET", "/v3/endpoints", "list_endpoints", nil, a.listEndpoints),
 		withBody("POST", "/v3/endpoints", "create_endpoint", createSchema("endpoint", endpointProperties, "interface", "service_id", "url"), nil, a.createEndpoint),
-		route("GET", single, "get_endpoint", nil, a.getEndpoint),
-		withBody("PATCH", single, "update_endpoint", updateSchema("endpoint", endpointProperties), nil, a.updateEndpoint),
-		route("DELETE", single, "delete_endpoint", nil, a.deleteEndpoint),
+		route("GET", single, "get_endpoint", there, a.getEndpoint),
+		withBody("PATCH", single, "update_endpoint", updateSchema("endpoint", endpointProperties), there, a.updateEndpoint),
+		route("DELETE", single, "delete_endpoint", there, a.deleteEndpoint),
 	}
 }
 

@@ -16,7 +16,7 @@ func (a *api) groupRoutes() []httpapi.Route {
 		withBody("POST", "/v3/groups", "create_group", createSchema("group", groupProperties, "name"), newTarget("group"), a.createGroup),
 		route("GET", "/v3/groups/{group_id}", "get_group", one, a.getGroup),
 		withBody("PATCH", "/v3/groups/{group_id}", "update_group", updateSchema("group", groupProperties), one, a.updateGroup),
-		route("DELETE", "/v3/groups/{group_id}", "delete_group", one, a.deleteGroup),
+		route("DELETE", "/v3/groups/{group_id}", "delete_group", known("group_id", a.svc.GetGroup, one), a.deleteGroup),
 	}
 }
 
@@ -115,7 +115,8 @@ func (a *api) deleteGroup(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 
 func (a *api) userGroups(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	all, err := a.svc.ListGroups(ctx, &identity.ListGroupsOptions{
-		UserID: r.Path("user_id"), Name: r.Query().Get("name"), Keep: keep(r, showGroup), Page: page(r),
+		UserID: r.Path("user_id"), DomainID: r.Principal.DomainID, Name: r.Query().Get("name"),
+		Keep: keep(r, showGroup), Page: page(r),
 	})
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (a *api) listMembers(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 		return nil, err
 	}
 	all, err := a.svc.ListUsers(ctx, &identity.ListUsersOptions{
-		GroupID: r.Path("group_id"), Name: q.Get("name"), Enabled: maybe(q, "enabled"),
+		GroupID: r.Path("group_id"), DomainID: r.Principal.DomainID, Name: q.Get("name"), Enabled: maybe(q, "enabled"),
 		Keep: both(expires, keep(r, showUser)), Page: page(r),
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *api) roleRoutes() []httpapi.Route {
-	one := targets(a.roleTarget)
+	one := known("role_id", a.svc.GetRole, targets(a.roleTarget))
 	return []httpapi.Route{
 		a.ofRoles("list", route("GET", "/v3/roles", "list_roles", nil, a.listRoles)),
 		a.ofRoles("create", withBody("POST", "/v3/roles", "create_role", createSchema("role", roleProperties, "name"), nil, a.createRole)),

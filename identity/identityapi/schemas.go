@@ -114,9 +114,10 @@ func createSchema(name, properties string, required ...string) string {
 	return bodySchema(name, properties, `"required": [`+quoted(required)+`]`)
 }
 
-// updateSchema is the schema of a body that changes a resource.
+// updateSchema is the schema of a body that changes a resource. One that changes nothing
+// is refused by decode, after those who may change nothing.
 func updateSchema(name, properties string) string {
-	return bodySchema(name, properties, `"minProperties": 1`)
+	return bodySchema(name, properties, `"maxProperties": 1000`)
 }
 
 func bodySchema(name, properties, rule string) string {

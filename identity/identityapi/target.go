@@ -25,6 +25,20 @@ func targets(all ...func(ctx context.Context, r *httpapi.Request) policy.Target)
 	}
 }
 
+// known gives a route a target whose resource must exist: as with Keystone, everybody
+// with a token learns that there is none.
+func known[T any](param string, get func(ctx context.Context, id string) (T, error), target targetFunc) targetFunc {
+	return func(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
+		if _, err := get(ctx, r.Path(param)); err != nil {
+			return nil, err
+		}
+		if target == nil {
+			return policy.Target{}, nil
+		}
+		return target(ctx, r)
+	}
+}
+
 // userTarget is the user of the path.
 func (a *api) userTarget(ctx context.Context, r *httpapi.Request) policy.Target {
 	return a.userAttributes(ctx, r.Path("user_id"))

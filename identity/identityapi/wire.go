@@ -50,6 +50,9 @@ func decode(r *httpapi.Request, name string, v any) (identity.Attributes, error)
 	if err := json.Unmarshal(outer[name], &all); err != nil {
 		return nil, fault.New(fault.Invalid, "The %s in the request body is not an object.", name).Because(err)
 	}
+	if r.HTTP.Method == http.MethodPatch && len(all) == 0 {
+		return nil, fault.New(fault.Invalid, "Invalid input for field '%s': {} does not have enough properties", name)
+	}
 	for _, known := range append(attributes(v), "id", "links") {
 		delete(all, known)
 	}
