@@ -44,7 +44,7 @@ var identityService = service{
 		},
 		{make: "PUT /v3/groups/$group/users/$owner", as: "admin"},
 		{
-			name: "role", at: "roles", make: "POST /v3/roles", as: "admin", id: "role.id",
+			name: "role", at: "roles", known: true, make: "POST /v3/roles", as: "admin", id: "role.id",
 			body: `{"role":{"name":"guard"}}`,
 			target: map[string]string{
 				"target.role.id": "$role", "target.role.name": "guard", "target.role.domain_id": "",
@@ -66,7 +66,7 @@ var identityService = service{
 		{name: "region", at: "regions", make: "POST /v3/regions", as: "admin", id: "region.id", body: `{"region":{"id":"north"}}`},
 		{name: "catalogservice", at: "services", make: "POST /v3/services", as: "admin", id: "service.id", body: `{"service":{"type":"bakery"}}`},
 		{
-			name: "endpoint", at: "endpoints", make: "POST /v3/endpoints", as: "admin", id: "endpoint.id",
+			name: "endpoint", at: "endpoints", known: true, make: "POST /v3/endpoints", as: "admin", id: "endpoint.id",
 			body: `{"endpoint":{"service_id":"$catalogservice","interface":"public","url":"http://example.org/"}}`,
 		},
 		{
@@ -155,7 +155,11 @@ var identityService = service{
 		"GET /v3/credentials":    ofOthers("user_id=$owner"),
 		"GET /v3/limits":         ofOthers("project_id=$project"),
 		"GET /v3/auth/catalog":   {{refused: "a token for nothing has no catalog"}},
+		// Whether there is such a domain or group, Keystone tells everybody who asks so.
+		"PATCH /v3/domains/{id}": {{open: true, body: `{"domain":{"description":"changed"}}`}},
+		"DELETE /v3/groups/{id}": {{open: true}},
 		"DELETE /v3/domains/{id}": {{
+			open: true,
 			with: map[string]string{"domains": "$idledomain"}, target: map[string]string{"target.domain.id": "$idledomain"},
 		}},
 		"POST /v3/users":  {{body: `{"user":{"name":"fresh","domain_id":"$domain"}}`, target: map[string]string{"target.user.domain_id": "$domain"}}},
