@@ -108,6 +108,14 @@ type Config struct {
 	// Policies are rules that replace the defaults, by service ("compute", "network",
 	// …) and rule name, in oslo.policy's language.
 	Policies map[string]map[string]string
+	// PolicyDir has files of such rules, which lie over Policies: SERVICE.yaml or .json,
+	// or policy.yaml for several services. They may be changed, made and removed while
+	// the cloud runs, and count some seconds later; a wrong one is logged and changes
+	// nothing. Empty for none. See docs/policy.md.
+	PolicyDir string
+	// IgnoreScopes makes rules hold for tokens of any scope, not only of those that the
+	// rule is for.
+	IgnoreScopes bool
 	// ExternalNetwork is the provider network of external networks that are made
 	// without one.
 	ExternalNetwork string
@@ -192,13 +200,33 @@ func (c *Cloud) open(ctx context.Context, cfg Config) error {
 	if c.policy, err = policy.New(cfg.Policies); err != nil {
 		return err
 	}
+	if cfg.IgnoreScopes {
+		c.policy.IgnoreScopes()
+	}
 	if c.core, err = newCore(cfg); err != nil {
+		return err
+	}
+	if err := c.watchPolicies(ctx, cfg); err != nil {
 		return err
 	}
 	if err := c.compose(); err != nil {
 		return err
 	}
 	return c.start(ctx)
+}
+
+// watchPolicies follows the files of PolicyDir.
+func (c *Cloud) watchPolicies(ctx context.Context, cfg Config) error {
+	if cfg.PolicyDir == "" {
+		return nil
+	}
+	w, err := policy.Watch(ctx, c.policy, policy.WatchConfig{
+		Dir: cfg.PolicyDir, Base: cfg.Policies, Clock: c.core.Clock, Log: c.core.Log,
+	})
+	if err == nil {
+		c.closers = append(c.closers, w.Close)
+	}
+	return err
 }
 
 // controller is the name of the only one of a cloud.

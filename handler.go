@@ -34,7 +34,13 @@ func (c *Cloud) Handler() http.Handler {
 	opts := httpapi.Options{
 		Auth: c.Identity, Session: c.session, Policy: c.policy, Log: c.core.Log, Clock: c.core.Clock, IDs: c.core.IDs,
 	}
-	return httpapi.Mount(map[string]http.Handler{
+	return httpapi.Mount(c.apis(opts))
+}
+
+// apis are the handlers of the services by where they are mounted: below the name that
+// the service has in policies.
+func (c *Cloud) apis(opts httpapi.Options) map[string]http.Handler {
+	return map[string]http.Handler{
 		"/identity": identityapi.New(c.Identity, opts),
 		"/image":    imageapi.New(c.Images, opts),
 		"/network":  networkapi.New(c.Networks, opts),
@@ -43,5 +49,5 @@ func (c *Cloud) Handler() http.Handler {
 			Networks: c.Networks, Images: c.Images,
 		}, opts),
 		"/placement": placementapi.New(c.Compute.Placement, opts),
-	})
+	}
 }

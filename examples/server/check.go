@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,7 +122,8 @@ func command(ctx context.Context, state, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, errors.Join(fmt.Errorf("the server answers %s", resp.Status), resp.Body.Close())
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return nil, errors.Join(fmt.Errorf("the server answers %s: %s", resp.Status, bytes.TrimSpace(why)), resp.Body.Close())
 	}
 	return resp.Body, nil
 }
@@ -160,6 +162,7 @@ func control(o options, c *cloud.Cloud, log *slog.Logger) (closeIt func() error,
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", func(w http.ResponseWriter, r *http.Request) { answerCheck(w, r, c, log) })
 	mux.HandleFunc("POST /rotate-keys", func(w http.ResponseWriter, r *http.Request) { answerRotate(w, r, c, log) })
+	mux.HandleFunc("POST /who-can", func(w http.ResponseWriter, r *http.Request) { answerWhoCan(w, r, c, log) })
 	server := &http.Server{
 		Handler: mux, ReadTimeout: controlWait, MaxHeaderBytes: 1 << 14,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -4,6 +4,7 @@
 //	       [-domain-config-dir DIR] [-domain-configs-from-api]
 //	server check [-state DIR] [-mend] [-json]
 //	server rotate-keys [-state DIR]
+//	server who-can [-state DIR] [-json] [SERVICE] OPERATION
 //	server teardown [-state DIR]
 //
 // With -drivers memory it needs no privileges: guests and networks are simulated,
@@ -33,6 +34,13 @@
 //
 // -password-… and -lockout-… say what is asked of passwords, as Keystone's options in
 // its section security_compliance do; -h lists them.
+//
+// The files in DIR/policy change who may do what: see docs/policy.md. They may be changed
+// while the server runs.
+//
+// who-can tells which roles may do an operation, and by which rule: a rule's name, or a
+// request such as "POST /v2.1/servers". It asks the server that runs on DIR; if none
+// does, it goes by the files in DIR/policy.
 //
 // teardown removes whatever a server with linux drivers
 // left running or behind, but not DIR itself.
@@ -88,6 +96,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == "mapping" {
 		return tryMapping(args[1:], os.Stdout)
+	}
+	if len(args) > 0 && args[0] == "who-can" {
+		return whoCan(ctx, args[1:], os.Stdout, os.Stderr)
 	}
 	teardown := len(args) > 0 && args[0] == "teardown"
 	if teardown {
@@ -190,7 +201,9 @@ func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, clo
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := cloud.Config{Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords}
+	cfg := cloud.Config{
+		Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords, PolicyDir: policyDir(o),
+	}
 	if err := addDirectories(&cfg, o); err != nil {
 		return nil, nil, err
 	}

@@ -146,6 +146,29 @@ func New(api API, opts Options) http.Handler {
 	return s
 }
 
+// Find returns the routes of a handler that New made for a method and a path below its
+// mount point, with or without values in its {name} segments: several where actions or
+// microversions tell them apart.
+func Find(h http.Handler, method, path string) []Route {
+	s, ok := h.(*server)
+	if !ok {
+		return nil
+	}
+	segments := splitPath(path)
+	if n := len(s.prefix); s.hasProject(segments) {
+		segments = append(segments[:n:n], segments[n+1:]...)
+	}
+	e, _ := s.root.find(method, segments, nil)
+	if e == nil {
+		return nil
+	}
+	found := make([]Route, len(e.routes))
+	for i, r := range e.routes {
+		found[i] = *r.Route
+	}
+	return found
+}
+
 // Routes returns the route table of a handler that New made, and nil for another.
 func Routes(h http.Handler) []Route {
 	if s, ok := h.(*server); ok {

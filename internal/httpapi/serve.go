@@ -135,12 +135,17 @@ func (x *exchange) route() (*endpoint, error) {
 
 // dropProject takes a project's id after the version prefix off the path.
 func (x *exchange) dropProject(segments []string) []string {
-	n := len(x.server.prefix)
-	if n == 0 || len(segments) <= n || !looksLikeID(segments[n]) || !slices.Equal(segments[:n], x.server.prefix) {
-		return segments
+	if n := len(x.server.prefix); x.server.hasProject(segments) {
+		x.project = segments[n]
+		return append(segments[:n:n], segments[n+1:]...)
 	}
-	x.project = segments[n]
-	return append(segments[:n:n], segments[n+1:]...)
+	return segments
+}
+
+// hasProject reports whether a project's id follows the version prefix of a path.
+func (s *server) hasProject(segments []string) bool {
+	n := len(s.prefix)
+	return n > 0 && len(segments) > n && looksLikeID(segments[n]) && slices.Equal(segments[:n], s.prefix)
 }
 
 // checkProject refuses a path that names another project than the token's, as the

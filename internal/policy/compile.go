@@ -95,6 +95,9 @@ func (s *ruleset) compileTerm(kind, match string) (check, error) {
 	return credentialEquals(get, want), nil
 }
 
+// adminRule says who is an administrator of a service.
+const adminRule = "context_is_admin"
+
 // compileAdmin compiles is_admin: who is an administrator is what the rule
 // context_is_admin says, in services that have it.
 func (s *ruleset) compileAdmin(match string) (check, error) {
@@ -102,11 +105,10 @@ func (s *ruleset) compileAdmin(match string) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	const rule = "context_is_admin"
-	if _, ok := s.rules[rule]; !ok {
+	if _, ok := s.rules[adminRule]; !ok {
 		return flagEquals(func(p *Principal, _ Target) bool { return p.IsAdmin() }, want), nil
 	}
-	admin, err := s.compileRule(rule)
+	admin, err := s.compileRule(adminRule)
 	return flagEquals(admin, want), err
 }
 
