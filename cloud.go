@@ -80,6 +80,9 @@ type Config struct {
 	// Directories keep the users and groups of domains, such as LDAP, by the name of the
 	// domain, which is made if it is not there.
 	Directories map[string]directory.Directory
+	// DirectoryRefresh is how often the users of directories that are known are looked at
+	// again; 0 means 5 minutes. Who was disabled or deleted there can go on for that long.
+	DirectoryRefresh time.Duration
 	// OpenDirectory lets the configurations of domains, which the API sets, name further
 	// directories; see identity.Config.
 	OpenDirectory func(kind string, options map[string]string) (directory.Directory, error)
@@ -273,8 +276,9 @@ func partsOf(cfg Config) parts {
 		identity: identity.Config{
 			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
 			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
-			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory, Federation: cfg.Federation,
-			Passwords: cfg.Passwords,
+			Directories: cfg.Directories, DirectoryRefresh: cfg.DirectoryRefresh, OpenDirectory: cfg.OpenDirectory,
+			Federation: cfg.Federation,
+			Passwords:  cfg.Passwords,
 		},
 		images:   image.Config{Store: cfg.Images},
 		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},
