@@ -13,16 +13,18 @@ func (s *Service) CountHashes() *atomic.Int64 {
 	return &n
 }
 
-// HoldHashes makes each comparison of a hash tell that it has begun, and wait.
-func (s *Service) HoldHashes() (begun, goOn chan struct{}) {
-	begun, goOn = make(chan struct{}), make(chan struct{})
+// HoldHashes makes each comparison of a hash wait, once begun, until the function that
+// it sends is called.
+func (s *Service) HoldHashes() (begun <-chan func()) {
+	all := make(chan func())
 	compare := s.hasher.compare
 	s.hasher.compare = func(hash, password []byte) error {
-		begun <- struct{}{}
-		<-goOn
+		held := make(chan struct{})
+		all <- func() { close(held) }
+		<-held
 		return compare(hash, password)
 	}
-	return begun, goOn
+	return all
 }
 
 // TokenLengths are the lengths of tokens of every kind: of each scope, of each thing

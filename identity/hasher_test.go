@@ -59,7 +59,7 @@ func TestEachRefusalCostsOneHash(t *testing.T) {
 func TestFullQueueOfHashes(t *testing.T) {
 	w := newWorld(t, func(c *identity.Config) { c.HashWorkers, c.HashQueue = 1, 2 })
 	token := w.login(t)
-	begun, goOn := w.HoldHashes()
+	begun := w.HoldHashes()
 	results := make(chan error, 8)
 	waiting, leave := context.WithCancel(t.Context())
 	start := func(ctx context.Context) {
@@ -69,7 +69,7 @@ func TestFullQueueOfHashes(t *testing.T) {
 		}()
 	}
 	start(t.Context())
-	<-begun
+	goOn := <-begun
 	for range 6 {
 		start(waiting)
 	}
@@ -82,16 +82,38 @@ func TestFullQueueOfHashes(t *testing.T) {
 	for range 2 {
 		require.ErrorIs(t, <-results, fault.Cancelled, "who goes away waits no more")
 	}
-	goOn <- struct{}{}
+	goOn()
 	require.NoError(t, <-results)
 	start(t.Context())
 	select {
-	case <-begun:
+	case goOn = <-begun:
 	case <-time.After(time.Minute):
-		require.Fail(t, "the place of those who went away is not free")
+		require.FailNow(t, "the place of those who went away is not free")
 	}
-	goOn <- struct{}{}
+	goOn()
 	require.NoError(t, <-results)
+}
+
+// TestLockoutHoldsForThoseWhoWaited: a crowd that tries at once gains nothing.
+func TestLockoutHoldsForThoseWhoWaited(t *testing.T) {
+	w := newWorld(t, ruled(identity.PasswordRules{LockoutAttempts: 1}), func(c *identity.Config) { c.HashWorkers = 2 })
+	begun := w.HoldHashes()
+	try := func(password string) chan error {
+		result := make(chan error, 1)
+		go func() {
+			_, _, err := w.Login(t.Context(), byName("ann", password))
+			result <- err
+		}()
+		return result
+	}
+	wrong := try("wrong")
+	first := <-begun
+	right := try("secret")
+	second := <-begun
+	first()
+	requireDenied(t, <-wrong)
+	second()
+	requireDenied(t, <-right)
 }
 
 func TestTokensAreShort(t *testing.T) {

@@ -95,10 +95,13 @@ func (s *Service) login(ctx context.Context, req LoginRequest) (string, *Token, 
 		return "", nil, err
 	}
 	token, t, err := s.issue(ctx, p, u)
+	if err == nil {
+		err = s.noteLogin(ctx, u, req)
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	return token, t, s.noteLogin(ctx, u, req)
+	return token, t, nil
 }
 
 // enough adds the methods of a receipt, and refuses what does not meet the user's

@@ -48,7 +48,10 @@ func (s *Service) lockedOut(r state.Reader, u *userRow) bool {
 // the user is, and whether it is locked out or not; each write has cost a hash, so
 // that they cannot become a flood.
 func (s *Service) refuse(ctx context.Context, userID string, locked bool, cause error) error {
-	denied := errDenied().Because(cause)
+	denied := error(errDenied())
+	if cause != nil {
+		denied = cause
+	}
 	if s.cfg.Passwords.LockoutAttempts == 0 {
 		return denied
 	}

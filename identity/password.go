@@ -32,11 +32,12 @@ func (s *Service) provePassword(ctx context.Context, ref UserRef, password strin
 	if !known {
 		u = userRow{}
 	}
-	locked := s.lockedOut(r, &u)
 	err := s.hasher.Compare(ctx, u.Hash, password)
 	if err != nil && fault.Of(err) != fault.Unauthenticated {
 		return userRow{}, err
 	}
+	// Others may have failed while this one waited.
+	locked := s.lockedOut(s.core.DB.Snapshot(), &u)
 	if err != nil || locked {
 		return userRow{}, s.refuse(ctx, u.ID, locked, err)
 	}

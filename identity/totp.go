@@ -76,7 +76,7 @@ func (s *Service) byPasscode(ctx context.Context, l TOTPLogin, throttled bool, p
 			return userRow{}, err
 		}
 	}
-	locked := s.lockedOut(r, &u)
+	locked := s.lockedOut(s.core.DB.Snapshot(), &u)
 	if locked || !s.usePasscode(ctx, u.ID, l.Passcode) {
 		return userRow{}, s.refuse(ctx, u.ID, locked, nil)
 	}
