@@ -85,7 +85,7 @@ func (s *Service) checkEndpoint(r state.Reader, e Endpoint) error {
 	}
 	example, _ := Expand(e.URL, "http://host", "project", "user")
 	u, err := url.Parse(example)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Contains(example, ")s") {
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Contains(example, "%(") || strings.Contains(example, "$(") {
 		return fault.New(fault.Invalid, "Invalid input for field 'url': %q is not a URL that an endpoint can have.", e.URL)
 	}
 	return nil
