@@ -63,6 +63,12 @@ func DefaultDomainConfig(group, option string) (DomainConfig, error) {
 	return found, nil
 }
 
+// PasswordPatterns returns what new passwords must match, all of it, and what users are
+// told of that: the part of PasswordRules that everybody may read.
+func (s *Service) PasswordPatterns() (patterns []string, description string) {
+	return slices.Clone(s.cfg.Passwords.Patterns), s.cfg.Passwords.Description
+}
+
 // supported refuses groups and options that domains cannot have.
 func supported(group, option string) error {
 	options, known := domainDefaults[group]

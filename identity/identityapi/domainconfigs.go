@@ -3,6 +3,7 @@ package identityapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -127,11 +128,14 @@ func (a *api) deleteConfig(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 }
 
 // securityCompliance shows everybody what passwords must look like.
-func (a *api) securityCompliance(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+func (a *api) securityCompliance(_ context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if r.Path("domain_id") != identity.DefaultDomainID {
 		return nil, fault.New(fault.Forbidden, "Invalid domain specific configuration: Reading security compliance information for any domain other than the default domain is not allowed or supported.")
 	}
-	rules := object{"password_regex": nil, "password_regex_description": nil}
+	patterns, description := a.svc.PasswordPatterns()
+	rules := object{
+		"password_regex": nullable(strings.Join(patterns, "\n")), "password_regex_description": nullable(description),
+	}
 	option := r.Path("option")
 	if option == "" {
 		return httpapi.OK(object{"config": object{"security_compliance": rules}}), nil
