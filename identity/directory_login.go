@@ -79,3 +79,24 @@ func (s *Service) mirrorMember(ctx context.Context, tx *state.Tx, domainID strin
 	}
 	return row, s.joinAll(ctx, tx, row.ID, ids)
 }
+
+// seeExternal mirrors a user in a directory, with its groups, for a log-in that somebody
+// else vouches for.
+func (s *Service) seeExternal(ctx context.Context, ref UserRef) error {
+	a, named := s.directoryOf(s.core.DB.Snapshot(), ref)
+	if a == nil {
+		return nil
+	}
+	id := ref.ID
+	if named.Name != "" {
+		rows, err := s.seeUsers(ctx, a, named.Name)
+		if err != nil {
+			return err
+		}
+		if len(rows) != 1 {
+			return errDenied()
+		}
+		id = rows[0].ID
+	}
+	return s.seeGroupsOf(ctx, id)
+}

@@ -122,6 +122,25 @@ func TestDirectoryLogin(t *testing.T) {
 	}
 }
 
+// TestDirectoryExternal: somebody else has made sure who asks; the directory says which
+// groups that is in.
+func TestDirectoryExternal(t *testing.T) {
+	c := newCorp(t, true)
+	external := func(ref identity.UserRef) error {
+		_, _, err := c.Login(t.Context(), identity.LoginRequest{
+			External: &ref, Scope: identity.LoginScope{Project: &identity.ProjectRef{ID: c.lab.ID}},
+		})
+		return err
+	}
+	corp := identity.DomainRef{Name: "corp"}
+	require.NoError(t, external(identity.UserRef{Name: "ada", Domain: corp}))
+	require.ErrorIs(t, external(identity.UserRef{Name: "eve", Domain: corp}), fault.Unauthenticated)
+	c.dir.Set([]memdirectory.Account{account("ada")}, nil)
+	require.ErrorIs(t, external(identity.UserRef{Name: "ada", Domain: corp}), fault.Unauthenticated, "it has left its group")
+	c.down()
+	require.ErrorIs(t, external(identity.UserRef{Name: "ada", Domain: corp}), fault.Unavailable)
+}
+
 func TestDirectoryDown(t *testing.T) {
 	c := newCorp(t, true)
 	token, what := c.login(t, "ada")

@@ -190,8 +190,8 @@ func (s *Service) proofs(req LoginRequest) []proof {
 			list = append(list, f)
 		}
 	}
-	add(req.External != nil, func(_ context.Context, p *payload) (userRow, error) {
-		return s.byExternal(*req.External, p)
+	add(req.External != nil, func(ctx context.Context, p *payload) (userRow, error) {
+		return s.byExternal(ctx, *req.External, p)
 	})
 	add(req.Password != nil, func(ctx context.Context, p *payload) (userRow, error) {
 		return s.byPassword(ctx, *req.Password, p)
@@ -233,9 +233,12 @@ func (s *Service) identify(ctx context.Context, req LoginRequest, p *payload) (u
 }
 
 // byExternal is the method "external".
-func (s *Service) byExternal(ref UserRef, p *payload) (userRow, error) {
+func (s *Service) byExternal(ctx context.Context, ref UserRef, p *payload) (userRow, error) {
 	if ref.ID == "" && ref.Domain == (DomainRef{}) {
 		ref.Domain.ID = DefaultDomainID
+	}
+	if err := s.seeExternal(ctx, ref); err != nil {
+		return userRow{}, err
 	}
 	u, known := s.findUser(s.core.DB.Snapshot(), ref)
 	if !known {
