@@ -66,6 +66,18 @@ func identityBreakages() []breakage {
 			w.plant("identity.directory_entries", "e", map[string]any{"id": "e", "domain": "default", "noun": "user", "local": "x"})
 			return "directory-entry/e"
 		}},
+		{check: "identity.filters", wreck: func(w *world) string {
+			w.plant("identity.project_endpoints", state.Key("gone", "e"), map[string]any{"project": "gone", "endpoint": "e"})
+			return "catalog/gone/endpoint/e"
+		}},
+		{check: "identity.limits", wreck: func(w *world) string {
+			w.plant("identity.limits", "l", map[string]any{"id": "l", "registered": "gone", "resource": "loaves"})
+			return "limit/l"
+		}},
+		{check: "identity.federation", wreck: func(w *world) string {
+			w.plant("identity.federation_protocols", state.Key("gone", "p"), map[string]any{"id": "p", "provider": "gone"})
+			return "gone"
+		}},
 		{check: "identity.catalog", wreck: func(w *world) string {
 			w.plant("identity.endpoints", "e", map[string]any{"id": "e", "service": "gone"})
 			return "endpoint/e"
