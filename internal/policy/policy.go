@@ -4,7 +4,15 @@
 // A rule is a named check string, such as "role:admin or project_id:%(project_id)s".
 // [New] compiles the rules of all services once, and refuses what it cannot be sure
 // of: a rule that refers to one that does not exist, to itself, or to a credential
-// that no token has. [Enforcer.Check] then only runs closures.
+// that no token has. [Enforcer.Check] then only runs closures. [Watch] keeps the rules as
+// the files of a directory say.
+//
+// A rule is for tokens of some scopes only, and that is enforced, as OpenStack's services
+// of 2026 do with nothing configured: oslo.policy has no switch for it any more. The rules of
+// Nova, Neutron, Glance and Placement are for tokens of projects; those of Keystone for
+// tokens of the system or of a project, some also for tokens of domains; those of Cinder
+// for any, since it gives none a scope. A token without a scope counts as one of a project, which has
+// no role there. [Enforcer.IgnoreScopes] is the switch for those who need it.
 package policy
 
 import (
