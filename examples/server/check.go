@@ -163,6 +163,7 @@ func control(o options, c *cloud.Cloud, log *slog.Logger) (closeIt func() error,
 	mux.HandleFunc("POST /check", func(w http.ResponseWriter, r *http.Request) { answerCheck(w, r, c, log) })
 	mux.HandleFunc("POST /rotate-keys", func(w http.ResponseWriter, r *http.Request) { answerRotate(w, r, c, log) })
 	mux.HandleFunc("POST /who-can", func(w http.ResponseWriter, r *http.Request) { answerWhoCan(w, r, c, log) })
+	mux.HandleFunc("POST "+rotateCredentials, func(w http.ResponseWriter, r *http.Request) { answerRotateCredentials(w, r, c, log) })
 	server := &http.Server{
 		Handler: mux, ReadTimeout: controlWait, MaxHeaderBytes: 1 << 14,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

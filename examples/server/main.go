@@ -5,6 +5,7 @@
 //	server check [-state DIR] [-mend] [-json]
 //	server rotate-keys [-state DIR]
 //	server who-can [-state DIR] [-json] [SERVICE] OPERATION
+//	server rotate-credential-keys [-state DIR]
 //	server teardown [-state DIR]
 //
 // With -drivers memory it needs no privileges: guests and networks are simulated,
@@ -30,7 +31,8 @@
 //
 // rotate-keys has the server that runs on DIR seal tokens with the next key. Those of the
 // key before stay valid until the next time: call it no more often than tokens last, an
-// hour.
+// hour. rotate-credential-keys does the same for stored credentials and OAuth1 secrets, and
+// encrypts them all anew.
 //
 // -password-… and -lockout-… say what is asked of passwords, as Keystone's options in
 // its section security_compliance do; -h lists them.
@@ -99,6 +101,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == "who-can" {
 		return whoCan(ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	if len(args) > 0 && args[0] == "rotate-credential-keys" {
+		return rotateCredentialKeys(ctx, args[1:])
 	}
 	teardown := len(args) > 0 && args[0] == "teardown"
 	if teardown {
