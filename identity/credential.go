@@ -117,15 +117,19 @@ func EC2CredentialID(access string) string {
 
 // GetCredential returns a credential by its id.
 func (s *Service) GetCredential(ctx context.Context, id string) (Credential, error) {
-	if err := s.refreshCredentialKeys(ctx); err != nil {
-		return Credential{}, fault.Wrap("identity.GetCredential", err)
-	}
-	row, err := s.t.credentials.Get(s.core.DB.Snapshot(), id)
+	var c Credential
+	err := s.withCredentialKeys(ctx, func() error {
+		row, err := s.t.credentials.Get(s.core.DB.Snapshot(), id)
+		if err != nil {
+			return err
+		}
+		c, err = s.openCredential(row)
+		return err
+	})
 	if err != nil {
 		return Credential{}, fault.Wrap("identity.GetCredential", err)
 	}
-	c, err := s.openCredential(row)
-	return c, fault.Wrap("identity.GetCredential", err)
+	return c, nil
 }
 
 // ListCredentials returns credentials in order of their ids.
@@ -133,24 +137,27 @@ func (s *Service) ListCredentials(ctx context.Context, opts *ListCredentialsOpti
 	if opts == nil {
 		opts = &ListCredentialsOptions{}
 	}
-	if err := s.refreshCredentialKeys(ctx); err != nil {
-		return nil, fault.Wrap("identity.ListCredentials", err)
-	}
-	r := s.core.DB.Snapshot()
-	all := s.t.credentials.All(r)
-	if opts.UserID != "" {
-		all = s.t.credentials.Where(r, s.t.credentialUser, opts.UserID)
-	}
 	list := []Credential{}
-	for row := range all {
-		if !is(opts.Type, row.Type) {
-			continue
+	err := s.withCredentialKeys(ctx, func() error {
+		r := s.core.DB.Snapshot()
+		all := s.t.credentials.All(r)
+		if opts.UserID != "" {
+			all = s.t.credentials.Where(r, s.t.credentialUser, opts.UserID)
 		}
-		c, err := s.openCredential(row)
-		if err != nil {
-			return nil, fault.Wrap("identity.ListCredentials", err)
+		for row := range all {
+			if !is(opts.Type, row.Type) {
+				continue
+			}
+			c, err := s.openCredential(row)
+			if err != nil {
+				return err
+			}
+			list = append(list, c)
 		}
-		list = append(list, c)
+		return nil
+	})
+	if err != nil {
+		return nil, fault.Wrap("identity.ListCredentials", err)
 	}
 	return list, nil
 }

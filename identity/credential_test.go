@@ -31,12 +31,15 @@ func TestCredentialKeysRotate(t *testing.T) {
 			}
 			_, _, err := w.CreateConsumer(ctx, identity.CreateConsumerOptions{})
 			require.NoError(t, err)
+			config := identity.DomainConfig{"ldap": {"url": "ldap://directory.example", "password": "of the directory"}}
+			_, err = w.SetDomainConfig(ctx, identity.DefaultDomainID, config)
+			require.NoError(t, err)
 			for range 4 { // more often than keys are kept
 				require.NoError(t, w.RotateCredentialKeys(ctx))
 				require.ErrorIs(t, w.RotateCredentialKeys(ctx), fault.Conflict, "not before all is migrated")
 				n, err := w.MigrateCredentials(ctx)
 				require.NoError(t, err)
-				require.Equal(t, 301, n)
+				require.Equal(t, 302, n)
 				n, err = w.MigrateCredentials(ctx)
 				require.NoError(t, err)
 				require.Zero(t, n)
@@ -46,6 +49,9 @@ func TestCredentialKeysRotate(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, fmt.Sprint("blob", i), c.Blob)
 			}
+			kept, err := w.DomainConfig(ctx, identity.DefaultDomainID)
+			require.NoError(t, err)
+			require.Equal(t, "of the directory", kept.Text("ldap", "password"))
 		})
 	}
 }

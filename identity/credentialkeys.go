@@ -2,11 +2,17 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
 )
+
+// sealAttempts bounds how often a change begins again because keys were rotated.
+const sealAttempts = 8
+
+var errStaleKeys = errors.New("identity: the credential keys were rotated")
 
 // resealAtOnce bounds how many secrets one transaction encrypts anew.
 const resealAtOnce = 256
@@ -19,6 +25,10 @@ func (s *Service) RotateCredentialKeys(ctx context.Context) error {
 	if err := s.refreshCredentialKeys(ctx); err != nil {
 		return fault.Wrap("identity.RotateCredentialKeys", err)
 	}
+	// A secret that is on its way into the state is sealed with a key that must not
+	// leave before it is counted.
+	s.sealMu.Lock()
+	defer s.sealMu.Unlock()
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
 	old := 0
@@ -42,7 +52,7 @@ func (s *Service) MigrateCredentials(ctx context.Context) (int, error) {
 	n := 0
 	for _, set := range s.sealedSets() {
 		for keys := range slices.Chunk(set.outdated(s.core.DB.Snapshot()), resealAtOnce) {
-			err := s.update(ctx, "MigrateCredentials", func(tx *state.Tx) error { return set.reseal(tx, keys) })
+			err := s.updateSealed(ctx, "MigrateCredentials", func(tx *state.Tx) error { return set.reseal(tx, keys) })
 			if err != nil {
 				return n, err
 			}
@@ -65,10 +75,34 @@ func (s *Service) refreshCredentialKeys(ctx context.Context) error {
 
 // updateSealed is update for a change that reads or writes secrets.
 func (s *Service) updateSealed(ctx context.Context, op string, f func(tx *state.Tx) error) error {
-	if err := s.refreshCredentialKeys(ctx); err != nil {
-		return fault.Wrap("identity."+op, err)
+	for range sealAttempts {
+		err := s.withCredentialKeys(ctx, func() error {
+			return s.core.DB.Update(ctx, func(tx *state.Tx) error {
+				// Who keeps the keys in the state may rotate them meanwhile: then the
+				// transaction runs again, and finds that its keys are old.
+				s.t.keys.Has(tx, CredentialKeys)
+				if s.credentialKeys.stale() {
+					return errStaleKeys
+				}
+				return f(tx)
+			})
+		})
+		if !errors.Is(err, errStaleKeys) {
+			return fault.Wrap("identity."+op, err)
+		}
 	}
-	return s.update(ctx, op, f)
+	return fault.Wrap("identity."+op, fault.New(fault.Unavailable, "The keys of credentials change all the time."))
+}
+
+// withCredentialKeys runs f with the newest keys, which are not rotated meanwhile. It
+// must not be called within a transaction or within itself.
+func (s *Service) withCredentialKeys(ctx context.Context, f func() error) error {
+	if err := s.refreshCredentialKeys(ctx); err != nil {
+		return err
+	}
+	s.sealMu.RLock()
+	defer s.sealMu.RUnlock()
+	return f()
 }
 
 // sealSecret encrypts a secret that must be read again.
@@ -96,6 +130,7 @@ func (s *Service) sealedSets() []sealedSet {
 	o := &s.t.oauth
 	return []sealedSet{
 		sealedIn(s, s.t.credentials, credentialKey, func(c *credentialRow) []*string { return []*string{&c.Sealed} }),
+		sealedIn(s, s.t.domainConfigs, func(d *domainConfigRow) string { return d.DomainID }, func(d *domainConfigRow) []*string { return []*string{&d.Sealed} }),
 		sealedIn(s, o.consumers, consumerKey, func(c *consumerRow) []*string { return []*string{&c.Sealed} }),
 		sealedIn(s, o.requestTokens, requestTokenKey, func(r *requestToken) []*string { return []*string{&r.Sealed, &r.Verifier} }),
 		sealedIn(s, o.accessTokens, accessTokenKey, func(a *accessTokenRow) []*string { return []*string{&a.Sealed} }),

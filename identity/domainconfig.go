@@ -137,7 +137,11 @@ func (c DomainConfig) has(group, option string) bool {
 // process: sensitive options are in it, and texts that name options ("%(password)s")
 // have their values in place. A domain without one has an empty one.
 func (s *Service) DomainConfig(ctx context.Context, domainID string) (DomainConfig, error) {
-	c, err := s.wholeConfig(s.core.DB.Snapshot(), domainID)
+	var c DomainConfig
+	err := s.withCredentialKeys(ctx, func() (err error) {
+		c, err = s.wholeConfig(s.core.DB.Snapshot(), domainID)
+		return err
+	})
 	if err != nil {
 		return nil, fault.Wrap("identity.DomainConfig", err)
 	}
@@ -253,7 +257,7 @@ func (s *Service) GetDomainConfig(ctx context.Context, domainID, group, option s
 // SetDomainConfig replaces the configuration of a domain and reports whether there
 // was none before. fault.Forbidden if an option is not one that domains may have.
 func (s *Service) SetDomainConfig(ctx context.Context, domainID string, c DomainConfig) (first bool, err error) {
-	err = s.update(ctx, "SetDomainConfig", func(tx *state.Tx) error {
+	err = s.updateSealed(ctx, "SetDomainConfig", func(tx *state.Tx) error {
 		if err := firstError(s.checkDomain(tx, domainID), c.check()); err != nil {
 			return err
 		}
@@ -267,7 +271,7 @@ func (s *Service) SetDomainConfig(ctx context.Context, domainID string, c Domain
 // named, or one option of it, c must hold that and nothing else, and it must be set
 // already: fault.NotFound if not.
 func (s *Service) UpdateDomainConfig(ctx context.Context, domainID, group, option string, c DomainConfig) error {
-	return s.update(ctx, "UpdateDomainConfig", func(tx *state.Tx) error {
+	return s.updateSealed(ctx, "UpdateDomainConfig", func(tx *state.Tx) error {
 		if err := firstError(s.checkDomain(tx, domainID), c.check(), supported(group, option), c.only(group, option)); err != nil {
 			return err
 		}
@@ -286,7 +290,7 @@ func (s *Service) UpdateDomainConfig(ctx context.Context, domainID, group, optio
 // DeleteDomainConfig removes the configuration of a domain, or one group or option of
 // it: fault.NotFound if a named one is not set.
 func (s *Service) DeleteDomainConfig(ctx context.Context, domainID, group, option string) error {
-	return s.update(ctx, "DeleteDomainConfig", func(tx *state.Tx) error {
+	return s.updateSealed(ctx, "DeleteDomainConfig", func(tx *state.Tx) error {
 		if err := firstError(s.checkDomain(tx, domainID), supported(group, option)); err != nil {
 			return err
 		}

@@ -188,6 +188,9 @@ type Service struct {
 	tokenKeys      *keyring
 	receiptKeys    *keyring
 	credentialKeys *keyring
+	// sealMu is held for reading while secrets are sealed or opened, and for writing
+	// while the credential keys are rotated; before keyMu.
+	sealMu sync.RWMutex
 
 	tokens     *recent.Cache[[32]byte, *opened]
 	secrets    *recent.Cache[string, [32]byte] // of application credentials

@@ -88,7 +88,7 @@ func (s *Service) byPasscode(ctx context.Context, l TOTPLogin, throttled bool, p
 // use: it and those of earlier steps are refused from then on.
 func (s *Service) usePasscode(ctx context.Context, userID, code string) bool {
 	found := false
-	err := s.core.DB.Update(ctx, func(tx *state.Tx) error {
+	err := s.updateSealed(ctx, "Login", func(tx *state.Tx) error {
 		found = false
 		l, _ := s.t.loginRecords.Get(tx, userID)
 		steps := map[string]int64{}
