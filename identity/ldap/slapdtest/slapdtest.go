@@ -161,7 +161,27 @@ func (s *Server) Kill() {
 }
 
 // Freeze has the server do nothing until Thaw: connections stay, answers do not come.
-func (s *Server) Freeze() { require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGSTOP)) }
+func (s *Server) Freeze() {
+	s.t.Helper()
+	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGSTOP))
+	require.True(s.t, s.wait(s.stopped), "slapd does not stop")
+}
+
+// stopped reports whether all threads of the server have stopped: each does so when it
+// is next its turn.
+func (s *Server) stopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, name := range threads {
+		b, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(b, []byte(") T ")) {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw ends Freeze.
 func (s *Server) Thaw() { require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGCONT)) }
