@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud/identity"
 )
 
 func TestDomainConfigs(t *testing.T) {
@@ -72,4 +74,14 @@ func TestDefaultDomainConfigs(t *testing.T) {
 	require.Nil(t, a.at(t, "config", "password_regex_description"))
 	s.want(http.StatusForbidden, "GET", "/v3/domains/default/config/security_compliance/lockout_duration", member, "")
 	s.want(http.StatusForbidden, "GET", "/v3/domains/other/config/security_compliance", member, "")
+}
+
+func TestSecurityComplianceIsThatOfTheRules(t *testing.T) {
+	s := serveWith(t, identity.PasswordRules{Patterns: []string{".{8,}"}, Description: "eight characters"})
+	_, err := s.svc.CreateUser(t.Context(), identity.CreateUserOptions{Name: "ann", Password: "long enough"})
+	require.NoError(t, err)
+	token := s.login("admin", adminPassword, projectScope("admin"))
+	a := s.want(http.StatusOK, "GET", "/v3/domains/default/config/security_compliance", token, "")
+	require.Equal(t, map[string]any{"password_regex": ".{8,}", "password_regex_description": "eight characters"},
+		a.at(t, "config", "security_compliance"))
 }
