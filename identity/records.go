@@ -67,6 +67,7 @@ type tables struct {
 
 	users      *state.Collection[userRow]
 	userName   *state.Index[userRow]
+	userNamed  *state.Index[userRow] // by name alone, in all domains
 	userDomain *state.Index[userRow]
 
 	groups      *state.Collection[Group]
@@ -184,11 +185,12 @@ func (t *tables) defineUsers(db *state.DB) {
 		}
 		return []string{state.Key(u.DomainID, u.Name)}
 	})
+	t.userNamed = state.NewIndex("named", func(u *userRow) []string { return []string{state.Key(u.Name)} })
 	t.userDomain = state.NewIndex("domain", func(u *userRow) []string { return []string{u.DomainID} })
 	t.users = state.Define(db, state.Spec[userRow]{
 		Name: "identity.users", Noun: "user",
 		Key:     func(u *userRow) string { return u.ID },
-		Indexes: []*state.Index[userRow]{t.userName, t.userDomain},
+		Indexes: []*state.Index[userRow]{t.userName, t.userNamed, t.userDomain},
 	})
 
 	t.groupName = state.NewUnique("name", func(g *Group) []string { return []string{state.Key(g.DomainID, g.Name)} })

@@ -190,6 +190,8 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 		return nil, fault.Wrap("identity.ListUsers", fault.Missing("group", opts.GroupID))
 	case opts.GroupID != "":
 		all = s.membersOf(r, opts.GroupID)
+	case opts.Name != "":
+		all = s.t.users.Where(r, s.t.userNamed, opts.Name)
 	case opts.DomainID != "":
 		all = s.t.users.Where(r, s.t.userDomain, opts.DomainID)
 	}
