@@ -158,6 +158,7 @@ func TestUnwinds(t *testing.T) {
 				r.open()
 				id := r.start("test.make", "x", nil)
 				err := r.Wait(t.Context(), id)
+				synctest.Wait() // the log is written once the end is on record
 				require.Error(t, err)
 				require.Equal(t, test.kind, fault.Of(err))
 				require.NotContains(t, err.Error(), "secret cause")
