@@ -3,17 +3,14 @@ package volume
 import (
 	"context"
 	"errors"
-	"time"
 
-	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/saga"
 	"github.com/welkin-cloud/cloud/internal/state"
 	"github.com/welkin-cloud/cloud/volume/driver"
 )
 
-// lateRetries is how often what came too late is tried to be taken away again, for some
-// seconds altogether.
+// lateRetries is how often it is tried again to take away what came too late.
 const lateRetries = 3
 
 // late looks, after a backend has made something, that it is still wanted. If this
@@ -28,17 +25,18 @@ func (s *Service) late(ctx context.Context, made error, wanted func(r state.Read
 	if wanted(s.core.DB.Snapshot()) {
 		return made
 	}
-	if err := s.insist(ctx, undo); err != nil {
+	if err := insist(ctx, undo); err != nil {
 		return errors.Join(made, err)
 	}
 	return errors.Join(made, fault.New(fault.Conflict, "it was given up meanwhile"))
 }
 
-// insist tries several times what nobody else knows is to be done.
-func (s *Service) insist(ctx context.Context, do func(ctx context.Context) error) error {
+// insist tries several times what nobody else knows is to be done. It does not wait in
+// between: who has stood still may be closing, and nothing could end the wait.
+func insist(ctx context.Context, do func(ctx context.Context) error) error {
 	err := do(ctx)
-	for try := range lateRetries {
-		if err == nil || clock.Sleep(ctx, s.core.Clock, time.Second<<try) != nil {
+	for range lateRetries {
+		if err == nil {
 			break
 		}
 		err = do(ctx)

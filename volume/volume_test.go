@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -293,32 +292,30 @@ func TestAttachmentLife(t *testing.T) {
 // another one gives the attachment up. Nobody but the late one knows of the connection,
 // so an error does not keep it from taking it away.
 func TestAConnectionThatComesTooLateGoesAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		v := w.create(volume.CreateOptions{SizeGiB: 1})
-		a, err := w.Reserve(t.Context(), volume.ReserveOptions{VolumeID: v.ID, ServerID: "srv"})
-		require.NoError(t, err)
-		failures := 2
-		w.backend.SetFault(func(ctx context.Context, op, _ string) error {
-			if op != "Connect" {
+	w := newWorld(t)
+	v := w.create(volume.CreateOptions{SizeGiB: 1})
+	a, err := w.Reserve(t.Context(), volume.ReserveOptions{VolumeID: v.ID, ServerID: "srv"})
+	require.NoError(t, err)
+	failures := 2
+	w.backend.SetFault(func(ctx context.Context, op, _ string) error {
+		if op != "Connect" {
+			return nil
+		}
+		w.backend.SetFault(nil)
+		err := w.Release(ctx, a.ID)
+		w.backend.SetFault(func(_ context.Context, op, _ string) error {
+			if op != "Disconnect" || failures == 0 {
 				return nil
 			}
-			w.backend.SetFault(nil)
-			err := w.Release(ctx, a.ID)
-			w.backend.SetFault(func(_ context.Context, op, _ string) error {
-				if op != "Disconnect" || failures == 0 {
-					return nil
-				}
-				failures--
-				return driver.Errorf(driver.Unavailable, "not now")
-			})
-			return err
+			failures--
+			return driver.Errorf(driver.Unavailable, "not now")
 		})
-		_, err = w.Connect(t.Context(), a.ID, "host-1")
-		require.ErrorIs(t, err, fault.Conflict)
-		require.Zero(t, failures)
-		require.Empty(t, w.backend.Connected(v.ID))
+		return err
 	})
+	_, err = w.Connect(t.Context(), a.ID, "host-1")
+	require.ErrorIs(t, err, fault.Conflict)
+	require.Zero(t, failures)
+	require.Empty(t, w.backend.Connected(v.ID))
 }
 
 func TestOfManyServersOneGetsTheVolume(t *testing.T) {
