@@ -109,13 +109,14 @@ func (h *hasher) Pretend(ctx context.Context) error {
 }
 
 // shorten fits a password into what bcrypt can take, without making two passwords
-// with the same beginning the same.
+// with the same beginning the same. The mark in front is in no text, so that the sum of
+// a long password is not a password too.
 func shorten(password string) []byte {
 	if len(password) <= bcryptMax {
 		return []byte(password)
 	}
 	sum := sha256.Sum256([]byte(password))
-	return hex.AppendEncode(nil, sum[:])
+	return hex.AppendEncode([]byte{0xff}, sum[:])
 }
 
 // errDenied is the one answer to every log-in that fails, whatever the reason.

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,6 +42,16 @@ func (w *world) set(t testing.TB, opts identity.UpdateUserOptions) {
 	t.Helper()
 	_, err := w.UpdateUser(t.Context(), w.ann.ID, opts)
 	require.NoError(t, err)
+}
+
+// A long password is hashed by its sum; the sum is no password.
+func TestLongPassword(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("long ", 20)
+	w.set(t, identity.UpdateUserOptions{Password: &long})
+	require.NoError(t, w.try(t, long))
+	requireDenied(t, w.try(t, long+"er"))
+	requireDenied(t, w.try(t, fmt.Sprintf("%x", sha256.Sum256([]byte(long)))))
 }
 
 func TestRulesThatCannotBeKept(t *testing.T) {

@@ -141,11 +141,19 @@ func (h *Hypervisor) backupWorked(ctx context.Context, d *domain) error {
 	return err
 }
 
-// abortBackup ends a running job.
+// abortBackup ends a running job, and waits for a moment until it is gone: libvirt answers
+// before that.
 func (h *Hypervisor) abortBackup(ctx context.Context, d *domain) error {
 	if running, err := h.hasJob(ctx, d); err != nil || !running {
 		return err
 	}
 	err := h.rpc.call(ctx, func(l *link) error { return l.DomainAbortJob(d.Domain) })
-	return unless(driver.Conflict, err)
+	if err := unless(driver.Conflict, err); err != nil {
+		return err
+	}
+	_, err = until(ctx, h.cfg.CallTimeout, func() (bool, error) {
+		running, err := h.hasJob(ctx, d)
+		return !running, err
+	})
+	return err
 }
