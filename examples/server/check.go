@@ -83,7 +83,7 @@ func findWrong(ctx context.Context, args []string) (report cloud.CheckReport, o 
 		return report, o, err
 	}
 	report, err = askServer(ctx, o)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	if noServer(err) {
 		report, err = checkStopped(ctx, o, log)
 	}
 	return report, o, err
@@ -102,6 +102,28 @@ func askServer(ctx context.Context, o checkOptions) (report cloud.CheckReport, e
 	defer body.Close()
 	err = json.NewDecoder(body).Decode(&report)
 	return report, err
+}
+
+// noServer reports whether the error of command says that no server runs.
+func noServer(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// order has the server that runs on the state directory of a command line do something
+// that has no answer.
+func order(ctx context.Context, args []string, path string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	answer, err := command(ctx, o.state, path)
+	switch {
+	case noServer(err):
+		return fmt.Errorf("no server runs on %s", o.state)
+	case err != nil:
+		return err
+	}
+	return answer.Close()
 }
 
 // command has the server that runs on a state directory do something, and returns its
@@ -161,7 +183,7 @@ func control(o options, c *cloud.Cloud, log *slog.Logger) (closeIt func() error,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", func(w http.ResponseWriter, r *http.Request) { answerCheck(w, r, c, log) })
-	mux.HandleFunc("POST /rotate-keys", func(w http.ResponseWriter, r *http.Request) { answerRotate(w, r, c, log) })
+	mux.HandleFunc("POST "+rotateTokens, func(w http.ResponseWriter, r *http.Request) { answerRotate(w, r, c, log) })
 	mux.HandleFunc("POST /who-can", func(w http.ResponseWriter, r *http.Request) { answerWhoCan(w, r, c, log) })
 	mux.HandleFunc("POST "+rotateCredentials, func(w http.ResponseWriter, r *http.Request) { answerRotateCredentials(w, r, c, log) })
 	server := &http.Server{

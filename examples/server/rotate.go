@@ -2,30 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"syscall"
 
 	"github.com/welkin-cloud/cloud"
 )
 
+// rotateTokens is the path of the command on the control socket.
+const rotateTokens = "/rotate-keys"
+
 // rotateKeys has the server that runs on a state directory rotate its token keys.
 func rotateKeys(ctx context.Context, args []string) error {
-	o, err := parse(args)
-	if err != nil {
-		return err
-	}
-	answer, err := command(ctx, o.state, "/rotate-keys")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("no server runs on %s", o.state)
-	}
-	if err != nil {
-		return err
-	}
-	return answer.Close()
+	return order(ctx, args, rotateTokens)
 }
 
 func answerRotate(w http.ResponseWriter, r *http.Request, c *cloud.Cloud, log *slog.Logger) {

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"syscall"
 
 	"github.com/welkin-cloud/cloud"
 )
@@ -18,18 +14,7 @@ const rotateCredentials = "/rotate-credential-keys"
 // rotateCredentialKeys has the server that runs on a state directory rotate the keys of
 // stored credentials, and encrypt the credentials anew.
 func rotateCredentialKeys(ctx context.Context, args []string) error {
-	o, err := parse(args)
-	if err != nil {
-		return err
-	}
-	answer, err := command(ctx, o.state, rotateCredentials)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("no server runs on %s", o.state)
-	}
-	if err != nil {
-		return err
-	}
-	return answer.Close()
+	return order(ctx, args, rotateCredentials)
 }
 
 func answerRotateCredentials(w http.ResponseWriter, r *http.Request, c *cloud.Cloud, log *slog.Logger) {

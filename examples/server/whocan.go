@@ -7,14 +7,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/welkin-cloud/cloud"
@@ -77,7 +75,7 @@ func findAccess(ctx context.Context, args []string) (found []cloud.Access, o who
 	}
 	query := url.Values{"service": {o.service}, "operation": {o.operation}}
 	body, err := command(ctx, o.state, "/who-can?"+query.Encode())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	if noServer(err) {
 		found, err = accessByFiles(ctx, o)
 		return found, o, err
 	}

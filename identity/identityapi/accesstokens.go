@@ -2,10 +2,8 @@ package identityapi
 
 import (
 	"context"
-	"slices"
 
 	"github.com/welkin-cloud/cloud/identity"
-	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 )
 
@@ -85,11 +83,7 @@ func (a *api) getAccessTokenRole(ctx context.Context, r *httpapi.Request) (*http
 	if err != nil {
 		return nil, err
 	}
-	id := r.Path("role_id")
-	if !slices.Contains(t.RoleIDs, id) {
-		return nil, fault.Missing("role", id)
-	}
-	role, err := a.svc.GetRole(ctx, id)
+	role, err := a.roleAmong(ctx, r, t.RoleIDs)
 	if err != nil {
 		return nil, err
 	}

@@ -192,13 +192,18 @@ func (a *api) getTrustRole(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if err != nil {
 		return nil, err
 	}
-	id := r.Path("role_id")
-	if !slices.Contains(t.RoleIDs, id) {
-		return nil, fault.Missing("role", id)
-	}
-	role, err := a.svc.GetRole(ctx, id)
+	role, err := a.roleAmong(ctx, r, t.RoleIDs)
 	if err != nil {
 		return nil, err
 	}
 	return one("role", showRole(r, role)), nil
+}
+
+// roleAmong is the role of the path, if it is one of those that are delegated.
+func (a *api) roleAmong(ctx context.Context, r *httpapi.Request, ids []string) (identity.Role, error) {
+	id := r.Path("role_id")
+	if !slices.Contains(ids, id) {
+		return identity.Role{}, fault.Missing("role", id)
+	}
+	return a.svc.GetRole(ctx, id)
 }
