@@ -113,6 +113,8 @@ func TestGophercloudPolicies(t *testing.T) {
 	require.NoError(t, err)
 	p, err = policies.Update(ctx, c, p.ID, policies.UpdateOpts{Type: "text/plain", Blob: []byte("new")}).Extract()
 	require.NoError(t, err)
+	p, err = policies.Get(ctx, c, p.ID).Extract()
+	require.NoError(t, err)
 	require.Equal(t, "new", p.Blob)
 	pages, err := policies.List(c, policies.ListOpts{Type: "text/plain"}).AllPages(ctx)
 	require.NoError(t, err)
