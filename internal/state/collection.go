@@ -154,6 +154,17 @@ func (c *Collection[T]) Where(r Reader, ix *Index[T], parts ...string) iter.Seq[
 	return c.seq(r, beginning(c.pos, c.index(ix), parts))
 }
 
+// WhereAfter walks the documents with exactly the index key Key(parts...), in the order
+// of their own keys, from the first after the given one on and without a look at those
+// before: the next page of a list. An empty key is the start.
+func (c *Collection[T]) WhereAfter(r Reader, ix *Index[T], key string, parts ...string) iter.Seq[T] {
+	s := exactly(c.pos, c.index(ix), Key(parts...))
+	if key != "" {
+		s.first = after(key)
+	}
+	return c.seq(r, s)
+}
+
 // Count returns how many documents Where would give; with a nil index, how many
 // there are.
 func (c *Collection[T]) Count(r Reader, ix *Index[T], parts ...string) int {

@@ -41,6 +41,9 @@ func (t *Trace) Footprint() *Footprint {
 func (t *Trace) reads(l location) { t.note(l.table, primary, l.key) }
 
 func (t *Trace) scans(s span) int {
+	if s.index == primary {
+		s.from = "" // any change is noted under that, none under where a walk begins
+	}
 	t.note(s.table, s.index, s.from)
 	return 0
 }

@@ -29,6 +29,12 @@ func looks() map[string]look {
 		"tag x": func(c *cloud, r state.Reader) string {
 			return fmt.Sprint(slices.Collect(c.servers.Where(r, c.byTag, "x")))
 		},
+		"all after a": func(c *cloud, r state.Reader) string {
+			return fmt.Sprint(slices.Collect(c.servers.After(r, "a")))
+		},
+		"tag x after a": func(c *cloud, r state.Reader) string {
+			return fmt.Sprint(slices.Collect(c.servers.WhereAfter(r, c.byTag, "a", "x")))
+		},
 		"nothing": func(*cloud, state.Reader) string { return "" },
 	}
 	for _, id := range []string{"a", "b"} {
@@ -79,7 +85,10 @@ func TestAFootprintHoldsUntilItIsTouched(t *testing.T) {
 		"where pn": {"b comes"},
 		"where qm": {},
 		"tag x":    {"c comes"},
-		"nothing":  {},
+		// A walk that begins later is taken for one over all.
+		"all after a":   {"size of a", "a goes", "b comes", "c comes"},
+		"tag x after a": {"c comes"},
+		"nothing":       {},
 	} {
 		for change, do := range map[string]func(c *cloud, tx *state.Tx) error{
 			"size of a": func(c *cloud, tx *state.Tx) error {

@@ -32,6 +32,7 @@ func Key(parts ...string) string {
 type span struct {
 	table, index int
 	from, to     string
+	first        string // of the documents under from, the key of the first; empty: all
 }
 
 // primary is the index number of a table's own keys.
@@ -44,7 +45,7 @@ func (s span) has(key string) bool {
 
 // exactly returns the range that holds only key.
 func exactly(table, index int, key string) span {
-	return span{table, index, key, after(key)}
+	return span{table: table, index: index, from: key, to: after(key)}
 }
 
 // beginning returns the range of the keys that begin with the parts.
@@ -53,7 +54,7 @@ func beginning(table, index int, parts []string) span {
 		return span{table: table, index: index}
 	}
 	from := Key(parts...)
-	return span{table, index, from, from + "\x01"}
+	return span{table: table, index: index, from: from, to: from + "\x01"}
 }
 
 // after returns the smallest string greater than key.

@@ -119,7 +119,27 @@ func (m model) check(t *rapid.T, c *cloud, r state.Reader) {
 			}
 		}
 	}
+	m.checkPages(t, c, r)
 	checkIndexes(t, c, r)
+}
+
+// checkPages compares what a walk gives that begins behind any id.
+func (m model) checkPages(t *rapid.T, c *cloud, r state.Reader) {
+	for _, marker := range []string{"", "a", "a0", "c", "f"} {
+		var all, tagged []server
+		for _, id := range slices.Sorted(maps.Keys(m)) {
+			if id <= marker {
+				continue
+			}
+			all = append(all, m[id])
+			if slices.Contains(m[id].Tags, "x") {
+				tagged = append(tagged, m[id])
+			}
+		}
+		require.Equal(t, all, slices.Collect(c.servers.After(r, marker)))
+		require.Equal(t, tagged, slices.Collect(c.servers.WhereAfter(r, c.byTag, marker, "x")))
+		require.Empty(t, slices.Collect(c.servers.WhereAfter(r, c.byTag, marker)), "no tag begins another")
+	}
 }
 
 // step does one random thing to one of the pairs.

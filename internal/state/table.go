@@ -20,8 +20,11 @@ type ref struct{ doc any }
 // an entry without a document sorts before all others of its key.
 type entry struct {
 	ix  string
-	doc any // *T of the collection, or nil
+	doc any // *T of the collection, a place, or nil
 }
+
+// place stands, where a walk begins, for the document with this key.
+type place string
 
 // table is the documents of one collection at one revision, each a *T. It does not
 // know T: trees for each type would be compiled again in every package that has
@@ -82,7 +85,14 @@ func (t *table) less(a, b entry) bool {
 	case a.doc == nil:
 		return true
 	}
-	return t.schema.key(a.doc) < t.schema.key(b.doc)
+	return t.key(a.doc) < t.key(b.doc)
+}
+
+func (t *table) key(doc any) string {
+	if p, is := doc.(place); is {
+		return string(p)
+	}
+	return t.schema.key(doc)
 }
 
 func (t *table) clone() *table {
@@ -165,5 +175,9 @@ func (t *table) walk(s span, f func(key string, doc any) bool) {
 		t.docs.Ascend(s.from, func(key string, r ref) bool { return s.has(key) && f(key, r.doc) })
 		return
 	}
-	t.indexes[s.index].Ascend(entry{ix: s.from}, func(e entry) bool { return s.has(e.ix) && f(e.ix, e.doc) })
+	begin := entry{ix: s.from}
+	if s.first != "" {
+		begin.doc = place(s.first)
+	}
+	t.indexes[s.index].Ascend(begin, func(e entry) bool { return s.has(e.ix) && f(e.ix, e.doc) })
 }
