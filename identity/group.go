@@ -101,24 +101,42 @@ func (s *Service) ListGroups(ctx context.Context, opts *ListGroupsOptions) ([]Gr
 		return is(opts.DomainID, g.DomainID) && is(opts.Name, g.Name) && seen(g) && !s.gone(r, g.ID) &&
 			holds(opts.Keep, g)
 	}
-	id := func(g *Group) string { return g.ID }
-	switch {
-	case opts.UserID == "" && opts.DomainID == "":
-		return paged(s.t.groups.After(r, opts.Page.Marker), opts.Page, id, keep), nil
-	case opts.UserID == "":
-		return paged(s.t.groups.Where(r, s.t.groupDomain, opts.DomainID), opts.Page, id, keep), nil
-	}
-	if !s.t.users.Has(r, opts.UserID) {
+	if opts.UserID != "" && !s.t.users.Has(r, opts.UserID) {
 		return nil, fault.Wrap("identity.ListGroups", fault.Missing("user", opts.UserID))
 	}
-	own := func(yield func(Group) bool) {
-		for m := range s.t.members.Where(r, s.t.memberUser, opts.UserID) {
+	list, err := paged(ctx, s.groupsAfter(r, opts), opts.Page, func(g *Group) string { return g.ID }, keep)
+	return list, fault.Wrap("identity.ListGroups", err)
+}
+
+// groupsAfter walks, by the index that narrows most, groups behind the marker, in order
+// of their ids: all that opts let pass, and others.
+func (s *Service) groupsAfter(r state.Reader, opts *ListGroupsOptions) iter.Seq[Group] {
+	marker := opts.Page.Marker
+	switch {
+	case opts.UserID != "":
+		return s.groupsOf(r, opts.UserID, marker)
+	case opts.Name != "" && opts.DomainID != "":
+		return only(s.t.groups.Find(r, s.t.groupName, opts.DomainID, opts.Name))
+	case opts.Name != "":
+		return s.t.groups.WhereAfter(r, s.t.groupNamed, marker, opts.Name)
+	case opts.DomainID != "":
+		return s.t.groups.WhereAfter(r, s.t.groupDomain, marker, opts.DomainID)
+	}
+	return s.t.groups.After(r, marker)
+}
+
+// groupsOf walks the groups of a user behind a marker, in order of their ids.
+func (s *Service) groupsOf(r state.Reader, userID, marker string) iter.Seq[Group] {
+	if marker != "" {
+		marker = state.Key(marker, userID)
+	}
+	return func(yield func(Group) bool) {
+		for m := range s.t.members.WhereAfter(r, s.t.memberUser, marker, userID) {
 			if g, err := s.t.groups.Get(r, m.GroupID); err == nil && !yield(g) {
 				return
 			}
 		}
 	}
-	return paged(own, opts.Page, id, keep), nil
 }
 
 // UpdateGroup changes a group.
@@ -229,10 +247,10 @@ func (s *Service) ListUsersInGroup(ctx context.Context, groupID string) ([]User,
 	return s.ListUsers(ctx, &ListUsersOptions{GroupID: groupID})
 }
 
-// membersOf walks the users of a group in order of their ids.
-func (s *Service) membersOf(r state.Reader, groupID string) iter.Seq[userRow] {
+// membersOf walks the users of a group behind a marker, in order of their ids.
+func (s *Service) membersOf(r state.Reader, groupID, marker string) iter.Seq[userRow] {
 	return func(yield func(userRow) bool) {
-		for m := range s.t.members.Where(r, s.t.memberOf, groupID) {
+		for m := range s.t.members.WhereAfter(r, s.t.memberOf, state.Key(groupID, marker), groupID) {
 			if u, err := s.t.users.Get(r, m.UserID); err == nil && !yield(u) {
 				return
 			}

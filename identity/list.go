@@ -1,6 +1,11 @@
 package identity
 
-import "iter"
+import (
+	"context"
+	"iter"
+
+	"github.com/welkin-cloud/cloud/internal/fault"
+)
 
 // Page is the part of a list, in order of ids, that is wanted. The zero value is all
 // of it. Whether there is more shows when one more is asked for than is needed.
@@ -9,19 +14,36 @@ type Page struct {
 	Limit  int    // at most so many; 0: all
 }
 
+// looksBetween is how many documents a walk passes before it looks whether its caller
+// still waits.
+const looksBetween = 1024
+
 // paged gathers those documents of a walk in order of ids that keep holds for, as far
-// as the page wants them.
-func paged[T any](all iter.Seq[T], p Page, id func(*T) string, keep func(*T) bool) []T {
-	list := []T{}
+// as the page wants them. The walk had better begin behind the marker: what comes before
+// is passed one by one.
+func paged[T any](ctx context.Context, all iter.Seq[T], p Page, id func(*T) string, keep func(*T) bool) ([]T, error) {
+	list, passed := []T{}, 0
 	for doc := range all {
 		if p.Limit > 0 && len(list) == p.Limit {
 			break
+		}
+		if passed++; passed%looksBetween == 0 && ctx.Err() != nil {
+			return nil, &fault.Error{Kind: fault.Of(ctx.Err()), Err: ctx.Err()}
 		}
 		if id(&doc) > p.Marker && keep(&doc) {
 			list = append(list, doc)
 		}
 	}
-	return list
+	return list, nil
+}
+
+// only walks one document, if it is there.
+func only[T any](doc T, there bool) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		if there {
+			yield(doc)
+		}
+	}
 }
 
 // holds reports whether a condition that may be nil holds for a value.

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"iter"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -168,17 +169,26 @@ func (s *Service) ListProjects(ctx context.Context, opts *ListProjectsOptions) (
 	if opts == nil {
 		opts = &ListProjectsOptions{}
 	}
-	r := s.core.DB.Snapshot()
-	all := s.t.projects.After(r, opts.Page.Marker)
+	all := s.projectsAfter(s.core.DB.Snapshot(), opts)
+	list, err := paged(ctx, all, opts.Page, func(p *Project) string { return p.ID }, opts.matches)
+	return list, fault.Wrap("identity.ListProjects", err)
+}
+
+// projectsAfter walks, by the index that narrows most, projects behind the marker, in
+// order of their ids: all that opts let pass, and others.
+func (s *Service) projectsAfter(r state.Reader, opts *ListProjectsOptions) iter.Seq[Project] {
+	marker := opts.Page.Marker
 	switch {
+	case opts.Name != "" && (opts.DomainID != "" || opts.IsDomain):
+		return only(s.t.projects.Find(r, s.t.projectName, opts.DomainID, opts.Name))
+	case opts.Name != "":
+		return s.t.projects.WhereAfter(r, s.t.projectNamed, marker, opts.Name)
 	case opts.ParentID != "":
-		all = s.t.projects.Where(r, s.t.projectParent, opts.ParentID)
-	case opts.DomainID != "":
-		all = s.t.projects.Where(r, s.t.projectDomain, opts.DomainID)
-	case opts.IsDomain:
-		all = s.t.projects.Where(r, s.t.projectDomain, "")
+		return s.t.projects.WhereAfter(r, s.t.projectParent, marker, opts.ParentID)
+	case opts.DomainID != "" || opts.IsDomain:
+		return s.t.projects.WhereAfter(r, s.t.projectDomain, marker, opts.DomainID)
 	}
-	return paged(all, opts.Page, func(p *Project) string { return p.ID }, opts.matches), nil
+	return s.t.projects.After(r, marker)
 }
 
 func (o *ListProjectsOptions) matches(p *Project) bool {

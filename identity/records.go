@@ -62,16 +62,19 @@ type revocation struct {
 type tables struct {
 	projects      *state.Collection[Project]
 	projectName   *state.Index[Project]
+	projectNamed  *state.Index[Project] // by name alone, in all domains
 	projectParent *state.Index[Project]
 	projectDomain *state.Index[Project]
 
 	users      *state.Collection[userRow]
-	userName   *state.Index[userRow]
-	userNamed  *state.Index[userRow] // by name alone, in all domains
-	userDomain *state.Index[userRow]
+	userName    *state.Index[userRow]
+	userNamed   *state.Index[userRow] // by name alone, in all domains
+	userForeign *state.Index[userRow] // by domain and name, those that userName leaves out
+	userDomain  *state.Index[userRow]
 
 	groups      *state.Collection[Group]
 	groupName   *state.Index[Group]
+	groupNamed  *state.Index[Group] // by name alone, in all domains
 	groupDomain *state.Index[Group]
 
 	members    *state.Collection[membership]
@@ -169,12 +172,13 @@ func (t *tables) defineProjects(db *state.DB) {
 	t.projectName = state.NewUnique("name", func(p *Project) []string {
 		return []string{state.Key(p.DomainID, p.Name)}
 	})
+	t.projectNamed = state.NewIndex("named", func(p *Project) []string { return []string{state.Key(p.Name)} })
 	t.projectParent = state.NewIndex("parent", func(p *Project) []string { return optional(p.ParentID) })
 	t.projectDomain = state.NewIndex("domain", func(p *Project) []string { return []string{p.DomainID} })
 	t.projects = state.Define(db, state.Spec[Project]{
 		Name: "identity.projects", Noun: "project",
 		Key:     func(p *Project) string { return p.ID },
-		Indexes: []*state.Index[Project]{t.projectName, t.projectParent, t.projectDomain},
+		Indexes: []*state.Index[Project]{t.projectName, t.projectNamed, t.projectParent, t.projectDomain},
 	})
 }
 
@@ -186,19 +190,26 @@ func (t *tables) defineUsers(db *state.DB) {
 		return []string{state.Key(u.DomainID, u.Name)}
 	})
 	t.userNamed = state.NewIndex("named", func(u *userRow) []string { return []string{state.Key(u.Name)} })
+	t.userForeign = state.NewIndex("foreign", func(u *userRow) []string {
+		if u.Source != sourceFederation {
+			return nil
+		}
+		return []string{state.Key(u.DomainID, u.Name)}
+	})
 	t.userDomain = state.NewIndex("domain", func(u *userRow) []string { return []string{u.DomainID} })
 	t.users = state.Define(db, state.Spec[userRow]{
 		Name: "identity.users", Noun: "user",
 		Key:     func(u *userRow) string { return u.ID },
-		Indexes: []*state.Index[userRow]{t.userName, t.userNamed, t.userDomain},
+		Indexes: []*state.Index[userRow]{t.userName, t.userNamed, t.userForeign, t.userDomain},
 	})
 
 	t.groupName = state.NewUnique("name", func(g *Group) []string { return []string{state.Key(g.DomainID, g.Name)} })
+	t.groupNamed = state.NewIndex("named", func(g *Group) []string { return []string{state.Key(g.Name)} })
 	t.groupDomain = state.NewIndex("domain", func(g *Group) []string { return []string{g.DomainID} })
 	t.groups = state.Define(db, state.Spec[Group]{
 		Name: "identity.groups", Noun: "group",
 		Key:     func(g *Group) string { return g.ID },
-		Indexes: []*state.Index[Group]{t.groupName, t.groupDomain},
+		Indexes: []*state.Index[Group]{t.groupName, t.groupNamed, t.groupDomain},
 	})
 
 	t.memberUser = state.NewIndex("user", func(m *membership) []string { return []string{m.UserID} })

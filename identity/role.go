@@ -96,10 +96,15 @@ func (s *Service) ListRoles(ctx context.Context, opts *ListRolesOptions) ([]Role
 	if opts == nil {
 		opts = &ListRolesOptions{}
 	}
-	all := s.t.roles.Where(s.core.DB.Snapshot(), s.t.roleDomain, opts.DomainID)
-	return paged(all, opts.Page, func(r *Role) string { return r.ID }, func(r *Role) bool {
-		return r.DomainID == opts.DomainID && is(opts.Name, r.Name) && holds(opts.Keep, r)
-	}), nil
+	r := s.core.DB.Snapshot()
+	all := s.t.roles.WhereAfter(r, s.t.roleDomain, opts.Page.Marker, opts.DomainID)
+	if opts.Name != "" {
+		all = only(s.t.roles.Find(r, s.t.roleName, opts.DomainID, opts.Name))
+	}
+	list, err := paged(ctx, all, opts.Page, func(r *Role) string { return r.ID }, func(r *Role) bool {
+		return is(opts.Name, r.Name) && holds(opts.Keep, r)
+	})
+	return list, fault.Wrap("identity.ListRoles", err)
 }
 
 // UpdateRole changes a role.

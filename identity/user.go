@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -184,30 +187,53 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 		}
 	}
 	r := s.core.DB.Snapshot()
-	all := s.t.users.After(r, opts.Page.Marker)
-	switch {
-	case opts.GroupID != "" && !s.t.groups.Has(r, opts.GroupID):
+	if opts.GroupID != "" && !s.t.groups.Has(r, opts.GroupID) {
 		return nil, fault.Wrap("identity.ListUsers", fault.Missing("group", opts.GroupID))
-	case opts.GroupID != "":
-		all = s.membersOf(r, opts.GroupID)
-	case opts.Name != "":
-		all = s.t.users.Where(r, s.t.userNamed, opts.Name)
-	case opts.DomainID != "":
-		all = s.t.users.Where(r, s.t.userDomain, opts.DomainID)
 	}
-	rows := paged(all, opts.Page, func(u *userRow) string { return u.ID }, func(row *userRow) bool {
-		if !seen(row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
+	rows, err := paged(ctx, s.usersAfter(r, opts), opts.Page, func(u *userRow) string { return u.ID }, func(row *userRow) bool {
+		if opts.GroupID != "" && !s.t.members.Has(r, state.Key(opts.GroupID, row.ID)) || !seen(row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
 			return false
 		}
 		u := s.shown(r, *row)
 		return is(opts.DomainID, u.DomainID) && is(opts.Name, u.Name) &&
 			(opts.Enabled == nil || *opts.Enabled == u.Enabled) && holds(opts.Keep, &u)
 	})
+	if err != nil {
+		return nil, fault.Wrap("identity.ListUsers", err)
+	}
 	list := make([]User, len(rows))
 	for i, row := range rows {
 		list[i] = s.shown(r, row)
 	}
 	return list, nil
+}
+
+// usersAfter walks, by the index that narrows most, users behind the marker, in order of
+// their ids: all that opts let pass, and others.
+func (s *Service) usersAfter(r state.Reader, opts *ListUsersOptions) iter.Seq[userRow] {
+	marker := opts.Page.Marker
+	switch {
+	case opts.Name != "" && opts.DomainID != "":
+		return s.usersNamed(r, opts.DomainID, opts.Name)
+	case opts.Name != "":
+		return s.t.users.WhereAfter(r, s.t.userNamed, marker, opts.Name)
+	case opts.GroupID != "":
+		return s.membersOf(r, opts.GroupID, marker)
+	case opts.DomainID != "":
+		return s.t.users.WhereAfter(r, s.t.userDomain, marker, opts.DomainID)
+	}
+	return s.t.users.After(r, marker)
+}
+
+// usersNamed walks the users of a name in a domain: one of its own, and any number that
+// come by federation.
+func (s *Service) usersNamed(r state.Reader, domainID, name string) iter.Seq[userRow] {
+	rows := slices.Collect(s.t.users.Where(r, s.t.userForeign, domainID, name))
+	if u, ok := s.t.users.Find(r, s.t.userName, domainID, name); ok {
+		rows = append(rows, u)
+	}
+	slices.SortFunc(rows, func(a, b userRow) int { return strings.Compare(a.ID, b.ID) })
+	return slices.Values(rows)
 }
 
 // UpdateUser changes a user.
