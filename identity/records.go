@@ -66,7 +66,7 @@ type tables struct {
 	projectParent *state.Index[Project]
 	projectDomain *state.Index[Project]
 
-	users      *state.Collection[userRow]
+	users       *state.Collection[userRow]
 	userName    *state.Index[userRow]
 	userNamed   *state.Index[userRow] // by name alone, in all domains
 	userForeign *state.Index[userRow] // by domain and name, those that userName leaves out
