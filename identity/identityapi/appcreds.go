@@ -8,17 +8,18 @@ import (
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
 )
 
 func (a *api) appCredentialRoutes() []httpapi.Route {
 	const all = "/v3/users/{user_id}/application_credentials"
 	const single = all + "/{application_credential_id}"
-	one := targets(a.userTarget)
+	user, owner := targets(a.userTarget), targets(a.appCredentialOwner)
 	return []httpapi.Route{
-		route("GET", all, "list_application_credentials", one, a.personal(a.listAppCredentials)),
-		withBody("POST", all, "create_application_credential", appCredentialSchema, one, a.personal(a.createAppCredential)),
-		route("GET", single, "get_application_credential", one, a.personal(a.getAppCredential)),
-		route("DELETE", single, "delete_application_credential", one, a.personal(a.deleteAppCredential)),
+		route("GET", all, "list_application_credentials", user, a.personal(a.listAppCredentials)),
+		withBody("POST", all, "create_application_credential", appCredentialSchema, user, a.personal(a.createAppCredential)),
+		route("GET", single, "get_application_credential", owner, a.personal(a.getAppCredential)),
+		route("DELETE", single, "delete_application_credential", owner, a.personal(a.deleteAppCredential)),
 	}
 }
 
@@ -179,14 +180,19 @@ func parseTime(s *string) (*time.Time, error) {
 	return nil, fault.New(fault.Invalid, "Invalid input for field 'expires_at': the format must be YYYY-MM-DDThh:mm:ss.sssssssZ.")
 }
 
+// appCredentialOwner is the owner of the credential in the path, whatever user the path
+// names beside it: who knows an id of somebody else's cannot have it as its own. If there
+// is none it is the user of the path.
+func (a *api) appCredentialOwner(ctx context.Context, r *httpapi.Request) policy.Target {
+	if c, err := a.appCredentialOf(ctx, r); err == nil {
+		return a.userAttributes(ctx, c.UserID)
+	}
+	return a.userTarget(ctx, r)
+}
+
 // appCredentialOf loads the credential of the path.
 func (a *api) appCredentialOf(ctx context.Context, r *httpapi.Request) (identity.ApplicationCredential, error) {
-	id := r.Path("application_credential_id")
-	c, err := a.svc.GetApplicationCredential(ctx, id)
-	if err == nil && c.UserID != r.Path("user_id") {
-		err = fault.Missing("application credential", id)
-	}
-	return c, err
+	return a.svc.GetApplicationCredential(ctx, r.Path("application_credential_id"))
 }
 
 func (a *api) getAppCredential(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {

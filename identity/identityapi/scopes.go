@@ -81,9 +81,6 @@ func (a *api) userProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 		if enabled := maybe(q, "enabled"); enabled != nil && *enabled != p.Enabled {
 			continue
 		}
-		if own := r.Principal.DomainID; own != "" && own != p.DomainID {
-			continue
-		}
 		if domain := q.Get("domain_id"); domain != "" && domain != p.DomainID {
 			continue
 		}
