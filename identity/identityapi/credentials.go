@@ -46,13 +46,11 @@ func (a *api) listedCredentials(_ context.Context, r *httpapi.Request) (policy.T
 
 // newCredential is one that the body describes: without a user, the caller's own.
 func (a *api) newCredential(_ context.Context, r *httpapi.Request) (policy.Target, error) {
-	var body struct {
-		Credential credentialBody `json:"credential"`
-	}
-	if err := r.Decode(&body); err != nil {
+	var b credentialBody
+	if err := read(r, "credential", &b); err != nil {
 		return nil, err
 	}
-	owner := value(body.Credential.UserID)
+	owner := value(b.UserID)
 	if owner == "" {
 		owner = r.Principal.UserID
 	}

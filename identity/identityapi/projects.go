@@ -2,7 +2,6 @@ package identityapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -47,12 +46,12 @@ func showProject(r *httpapi.Request, p identity.Project) object {
 // bodyDomain is the domain that a body names, or else the caller's: that of a new
 // project, user or group.
 func bodyDomain(r *httpapi.Request, name string) string {
-	var body map[string]struct {
+	var b struct {
 		DomainID string `json:"domain_id"`
 	}
 	// A body that cannot be read is the handler's to refuse.
-	if err := json.Unmarshal(r.Body(), &body); err == nil && body[name].DomainID != "" {
-		return body[name].DomainID
+	if err := read(r, name, &b); err == nil && b.DomainID != "" {
+		return b.DomainID
 	}
 	return callerDomain(r)
 }
@@ -70,17 +69,31 @@ func callerDomain(r *httpapi.Request) string {
 
 // newProjectTarget is the domain in which a project is to be made; a project that is a
 // domain is in none, so that it takes an administrator.
-func (a *api) newProjectTarget(_ context.Context, r *httpapi.Request) (policy.Target, error) {
-	var b struct {
-		Project projectBody `json:"project"`
-	}
-	if err := r.Decode(&b); err != nil {
+func (a *api) newProjectTarget(ctx context.Context, r *httpapi.Request) (policy.Target, error) {
+	var b projectBody
+	if err := read(r, "project", &b); err != nil {
 		return nil, err
 	}
-	if value(b.Project.IsDomain) {
+	if value(b.IsDomain) {
 		return policy.Target{"target.project.domain_id": ""}, nil
 	}
-	return policy.Target{"target.project.domain_id": bodyDomain(r, "project")}, nil
+	return policy.Target{"target.project.domain_id": a.placeOf(ctx, r, b)}, nil
+}
+
+// placeOf is the domain in which a project comes to be: that which the body names, or
+// else that of its parent, or the caller's; empty if the parent is not there.
+func (a *api) placeOf(ctx context.Context, r *httpapi.Request, b projectBody) string {
+	switch {
+	case value(b.DomainID) != "":
+		return *b.DomainID
+	case value(b.ParentID) == "":
+		return callerDomain(r)
+	}
+	parent, err := a.svc.GetProject(ctx, *b.ParentID)
+	if err != nil || !parent.IsDomain {
+		return parent.DomainID
+	}
+	return parent.ID
 }
 
 func (a *api) listProjects(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -119,12 +132,9 @@ func (a *api) createProject(ctx context.Context, r *httpapi.Request) (*httpapi.R
 		return a.createDomainProject(ctx, r, b, extra)
 	}
 	opts := identity.CreateProjectOptions{
-		Name: value(b.Name), DomainID: value(b.DomainID), ParentID: value(b.ParentID),
+		Name: value(b.Name), DomainID: a.placeOf(ctx, r, b), ParentID: value(b.ParentID),
 		Description: value(b.Description), Disabled: off(b.Enabled), Tags: value(b.Tags),
 		Options: b.Options, Extra: extra,
-	}
-	if opts.DomainID == "" && opts.ParentID == "" {
-		opts.DomainID = callerDomain(r)
 	}
 	p, err := a.svc.CreateProject(ctx, opts)
 	if errors.Is(err, fault.NotFound) { // of the domain or the parent that the body names

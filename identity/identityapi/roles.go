@@ -44,15 +44,11 @@ func (a *api) roleDomain(ctx context.Context, r *httpapi.Request) string {
 		return role.DomainID
 	}
 	if r.HTTP.Method == http.MethodPost {
-		var b struct {
-			Role struct {
-				DomainID string `json:"domain_id"`
-			} `json:"role"`
-		}
-		if r.Decode(&b) != nil {
+		var b roleBody
+		if read(r, "role", &b) != nil {
 			return "" // Handle says so
 		}
-		return b.Role.DomainID
+		return value(b.DomainID)
 	}
 	return r.Query().Get("domain_id")
 }

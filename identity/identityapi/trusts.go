@@ -88,11 +88,9 @@ func (a *api) trustTarget(ctx context.Context, r *httpapi.Request) (policy.Targe
 }
 
 func (a *api) newTrust(_ context.Context, r *httpapi.Request) (policy.Target, error) {
-	var b struct {
-		Trust trustBody `json:"trust"`
-	}
-	err := r.Decode(&b)
-	return policy.Target{trustorKey: b.Trust.TrustorID}, err
+	var b trustBody
+	err := read(r, "trust", &b)
+	return policy.Target{trustorKey: b.TrustorID}, err
 }
 
 // listTrustsRule is one rule for all trusts, and others for those of one trustor or
@@ -137,13 +135,10 @@ func (a *api) createTrust(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 	if caller.OAuth1 != nil {
 		return nil, forbidden("Redelegation allowed for delegated by trust only")
 	}
-	var b struct {
-		Trust trustBody `json:"trust"`
-	}
-	if err := r.Decode(&b); err != nil {
+	var in trustBody
+	if err := read(r, "trust", &in); err != nil {
 		return nil, err
 	}
-	in := b.Trust
 	opts := identity.CreateTrustOptions{
 		TrustorID: in.TrustorID, TrusteeID: in.TrusteeID, ProjectID: in.ProjectID,
 		Impersonation: in.Impersonation, Remaining: in.Remaining,

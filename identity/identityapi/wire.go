@@ -36,19 +36,29 @@ func attributes(v any) []string {
 	return names
 }
 
-// decode reads the object called name of the body into v, a pointer to a struct, and
-// returns its attributes that v does not know.
-func decode(r *httpapi.Request, name string, v any) (identity.Attributes, error) {
+// read reads the object called name of the body into v, a pointer. What a rule is
+// checked against and what the handler works with are read by it alike: otherwise a
+// body could show the one something else than the other.
+func read(r *httpapi.Request, name string, v any) error {
 	var outer map[string]json.RawMessage
 	if err := r.Decode(&outer); err != nil {
-		return nil, err
+		return err
 	}
 	if err := json.Unmarshal(outer[name], v); err != nil {
-		return nil, fault.New(fault.Invalid, "The %s in the request body is not of the expected form.", name).Because(err)
+		return fault.New(fault.Invalid, "The %s in the request body is not of the expected form.", name).Because(err)
 	}
+	return nil
+}
+
+// decode is read for a struct, and returns the attributes that it does not know.
+func decode(r *httpapi.Request, name string, v any) (identity.Attributes, error) {
 	var all identity.Attributes
-	if err := json.Unmarshal(outer[name], &all); err != nil {
-		return nil, fault.New(fault.Invalid, "The %s in the request body is not an object.", name).Because(err)
+	err := read(r, name, v)
+	if err == nil {
+		err = read(r, name, &all)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if r.HTTP.Method == http.MethodPatch && len(all) == 0 {
 		return nil, fault.New(fault.Invalid, "Invalid input for field '%s': {} does not have enough properties", name)
@@ -190,14 +200,16 @@ func withBody(method, path, rule, schema string, target targetFunc, handle httpa
 func fixedID(path string, handle httpapi.Handler) httpapi.Handler {
 	param := strings.Trim(path[strings.LastIndex(path, "/")+1:], "{}")
 	return func(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-		var body map[string]struct {
-			ID any `json:"id"`
+		var body map[string]json.RawMessage
+		if err := r.Decode(&body); err != nil {
+			return nil, err
 		}
-		if json.Unmarshal(r.Body(), &body) == nil {
-			for _, resource := range body {
-				if resource.ID != nil && resource.ID != r.Path(param) {
-					return nil, fault.New(fault.Invalid, "Cannot change ID")
-				}
+		for _, raw := range body {
+			var resource struct {
+				ID any `json:"id"`
+			}
+			if json.Unmarshal(raw, &resource) == nil && resource.ID != nil && resource.ID != r.Path(param) {
+				return nil, fault.New(fault.Invalid, "Cannot change ID")
 			}
 		}
 		return handle(ctx, r)

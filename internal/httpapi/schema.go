@@ -110,6 +110,9 @@ func (b *boundSchema) validate(body any) error {
 	if err := schema.Validate(body); err != nil {
 		return explain(err, body)
 	}
+	if e := misspelt(schema, body, nil); e != nil {
+		return e
+	}
 	return nil
 }
 
