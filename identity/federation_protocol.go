@@ -72,7 +72,8 @@ func (s *Service) ListFederationProtocols(ctx context.Context, providerID string
 	return list, nil
 }
 
-// UpdateFederationProtocol changes a protocol.
+// UpdateFederationProtocol changes a protocol. With another mapping, tokens that came by
+// it end at once.
 func (s *Service) UpdateFederationProtocol(ctx context.Context, providerID, id string, opts UpdateFederationProtocolOptions) (FederationProtocol, error) {
 	var p FederationProtocol
 	err := s.update(ctx, "UpdateFederationProtocol", func(tx *state.Tx) error {
@@ -80,11 +81,15 @@ func (s *Service) UpdateFederationProtocol(ctx context.Context, providerID, id s
 		if err != nil {
 			return err
 		}
+		mapping := row.MappingID
 		set(&row.MappingID, opts.MappingID)
 		set(&row.RemoteIDAttribute, opts.RemoteIDAttribute)
 		p = row.FederationProtocol
 		if err := s.checkProtocol(tx, p); err != nil {
 			return err
+		}
+		if row.MappingID != mapping {
+			row.Epoch++ // who somebody was by the old one is over
 		}
 		s.emit(ctx, tx, updated, "federation_protocol", id)
 		return s.t.protocols.Put(tx, row)

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -130,18 +131,22 @@ func (s *Service) ListMappings(ctx context.Context) ([]Mapping, error) {
 	return collect(s.t.mappings.All(s.core.DB.Snapshot()), nil), nil
 }
 
-// UpdateMapping replaces the rules and the version of a mapping. Who is logged in
-// keeps what the old rules gave until the token ends.
+// UpdateMapping replaces the rules and the version of a mapping. If they are others,
+// tokens that came by it end at once: they hold what the old rules gave.
 func (s *Service) UpdateMapping(ctx context.Context, m Mapping) (Mapping, error) {
 	err := s.update(ctx, "UpdateMapping", func(tx *state.Tx) error {
-		if _, err := s.t.mappings.Get(tx, m.ID); err != nil {
+		old, err := s.t.mappings.Get(tx, m.ID)
+		if err != nil {
 			return err
 		}
 		if err := m.check(); err != nil {
 			return err
 		}
+		if reflect.DeepEqual(old, m) {
+			return nil
+		}
 		s.emit(ctx, tx, updated, "mapping", m.ID)
-		return s.t.mappings.Put(tx, m)
+		return firstError(s.t.mappings.Put(tx, m), s.endMapped(tx, m.ID))
 	})
 	return m, err
 }
@@ -153,7 +158,12 @@ func (s *Service) DeleteMapping(ctx context.Context, id string) error {
 		s.emit(ctx, tx, deleted, "mapping", id)
 		return firstError(
 			s.t.mappings.Delete(tx, id),
-			s.endProtocols(tx, slices.Collect(s.t.protocols.Where(tx, s.t.protocolMapping, id))),
+			s.endMapped(tx, id),
 		)
 	})
+}
+
+// endMapped ends the tokens that came by a mapping.
+func (s *Service) endMapped(tx *state.Tx, id string) error {
+	return s.endProtocols(tx, slices.Collect(s.t.protocols.Where(tx, s.t.protocolMapping, id)))
 }

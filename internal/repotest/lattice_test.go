@@ -139,14 +139,15 @@ func TestIdentityAlone(t *testing.T) {
 
 // httpAllowed are the packages below the HTTP faces that know net/http.
 var httpAllowed = map[string]string{
-	"identity/oidc":      "OpenID Connect is spoken over HTTP",
-	"internal/httpapi":   "it is the HTTP face's foundation",
-	"network/driver":     "a guest's metadata request is an HTTP request: MetadataHandler",
-	"network/drivertest": "it asks for metadata as a guest does",
-	"network/memnetwork": "it asks for metadata as a guest does",
-	"network/linux":      "it serves metadata to guests",
-	"network":            "it passes MetadataHandler on to the mechanisms",
-	"compute":            "it answers metadata requests",
+	"identity/oidc":              "OpenID Connect is spoken over HTTP",
+	"identity/oidc/glewlwydtest": "it sets up a provider as administrators and browsers do",
+	"internal/httpapi":           "it is the HTTP face's foundation",
+	"network/driver":             "a guest's metadata request is an HTTP request: MetadataHandler",
+	"network/drivertest":         "it asks for metadata as a guest does",
+	"network/memnetwork":         "it asks for metadata as a guest does",
+	"network/linux":              "it serves metadata to guests",
+	"network":                    "it passes MetadataHandler on to the mechanisms",
+	"compute":                    "it answers metadata requests",
 }
 
 func TestDomainKnowsNoHTTP(t *testing.T) {
