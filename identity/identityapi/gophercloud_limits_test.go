@@ -100,7 +100,9 @@ func TestLimitBodies(t *testing.T) {
 	s.want(http.StatusOK, "GET", "/v3/registered_limits?region_id=", token, "")
 }
 
-func TestDomainAdministratorsSeeTheirLimits(t *testing.T) {
+// TestWhoSeesWhichLimits lists limits as a reader of a domain, who sees those within it,
+// and as a service, which sees all.
+func TestWhoSeesWhichLimits(t *testing.T) {
 	s := serve(t)
 	ctx := t.Context()
 	service, err := s.svc.CreateService(ctx, identity.CreateServiceOptions{Type: "dns"})
@@ -125,4 +127,12 @@ func TestDomainAdministratorsSeeTheirLimits(t *testing.T) {
 	token := s.login("dora", "pw", `{"domain": {"id": "`+far.ID+`"}}`)
 	a := s.want(http.StatusOK, "GET", "/v3/limits", token, "")
 	require.Len(t, a.at(t, "limits"), 2)
+
+	cinder, project, _ := s.member("cinder", "service")
+	role, err := s.svc.FindRole(ctx, "service")
+	require.NoError(t, err)
+	require.NoError(t, s.svc.Assign(ctx, identity.Assignment{RoleID: role.ID, UserID: cinder, ProjectID: project}))
+	token = s.login("cinder", "pw", `{"project": {"id": "`+project+`"}}`)
+	a = s.want(http.StatusOK, "GET", "/v3/limits", token, "")
+	require.Len(t, a.at(t, "limits"), 3, "services enforce them")
 }
