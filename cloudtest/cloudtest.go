@@ -139,7 +139,7 @@ func (c *Cloud) config() cloud.Config {
 		Dir: c.model.Dir, Networks: map[string]mechanism.Mechanism{},
 		Images: c.ImageStore, Volumes: []backend.Backend{c.VolumeBackend}, Backups: c.BackupStore,
 		AdminPassword: Password, PasswordCost: 4, ExternalNetwork: physical,
-		Policies: c.model.Policies, Log: c.model.Log, Seed: c.seed(), WrapStep: c.wrapStep,
+		Policies: c.model.Policies, Federation: c.model.Federation, Log: c.model.Log, Seed: c.seed(), WrapStep: c.wrapStep,
 	}
 	if c.model.Clock != nil {
 		cfg.Clock = c.model.Clock

@@ -3,6 +3,8 @@ package cloudtest
 import (
 	"log/slog"
 	"strconv"
+
+	"github.com/welkin-cloud/cloud/identity"
 )
 
 // Model says what a new cloud has. In each count 0 means 1, and a negative number means
@@ -37,6 +39,8 @@ type Model struct {
 	Transitions Transitions
 	// Policies are as in cloud.Config.
 	Policies map[string]map[string]string
+	// Federation names identity providers, as in cloud.Config.
+	Federation identity.FederationConfig
 	// Seed of identifiers and secrets; 0 means 1. What is made in the same order gets
 	// the same identifiers.
 	Seed uint64

@@ -1,6 +1,13 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/compute/computeapi"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
 
 // mine is what rules are checked against for what belongs to P.
 var mine = map[string]string{"project_id": "$project"}
@@ -8,6 +15,9 @@ var mine = map[string]string{"project_id": "$project"}
 // computeService is Nova's: servers of another project are not there, but for
 // administrators.
 var computeService = service{
+	api: func(c *cloud.Cloud, opts httpapi.Options) http.Handler {
+		return computeapi.New(c.Compute, computeapi.Siblings{Networks: c.Networks, Images: c.Images}, opts)
+	},
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},

@@ -1,10 +1,18 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/identity/identityapi"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
 
 // identityService is Keystone's: rules look at attributes of what the path and the body
 // name, and whoever is refused is refused in the same way whether it is there or not.
 var identityService = service{
+	api:     func(c *cloud.Cloud, opts httpapi.Options) http.Handler { return identityapi.New(c.Identity, opts) },
 	uniform: true,
 	// A list is of the domain of the token, if it is for one; one's own credentials are
 	// listed, unless the token is for the system.
@@ -147,7 +155,7 @@ var identityService = service{
 		},
 		{name: "consumer", at: "consumers", make: "POST /v3/OS-OAUTH1/consumers", as: "admin", id: "consumer.id", body: `{"consumer":{}}`},
 		{name: "requesttoken", at: "authorize", value: "00000000000000000000000000000001"},
-		{name: "accesstoken", at: "access_tokens", value: "00000000000000000000000000000001"},
+		{name: "accesstoken", at: "access_tokens", value: "$accessgiven"},
 		{name: "tag", at: "tags", value: "blue"},
 		{make: "PUT /v3/projects/$project/tags/$tag", as: "admin"},
 	},
@@ -173,9 +181,14 @@ var identityService = service{
 		"POST /v3/groups": {{body: `{"group":{"name":"fresh","domain_id":"$domain"}}`, target: map[string]string{"target.group.domain_id": "$domain"}}},
 		"POST /v3/projects": {{body: `{"project":{"name":"fresh","domain_id":"$domain"}}`, target: map[string]string{"target.project.domain_id": "$domain"}},
 			{name: "a domain", body: `{"project":{"name":"fresh","is_domain":true}}`, target: map[string]string{"target.project.domain_id": ""}}},
-		"POST /v3/credentials": {{
-			body: `{"credential":{"type":"cert","blob":"x","user_id":"$owner"}}`, target: map[string]string{"target.credential.user_id": "$owner"},
-		}},
+		"POST /v3/credentials": {
+			{body: `{"credential":{"type":"cert","blob":"x","user_id":"$owner"}}`, target: map[string]string{"target.credential.user_id": "$owner"}},
+			{
+				name: "of a project", body: `{"credential":{"type":"cert","blob":"x","user_id":"$owner","project_id":"$project"}}`,
+				target: map[string]string{"target.credential.user_id": "$owner"}, delegable: true,
+			},
+		},
+		"PATCH /v3/credentials/{id}": {{body: `{"credential":{"blob":"changed"}}`}},
 		"POST /v3/users/{id}/credentials/OS-EC2": {{
 			body: `{"tenant_id":"$project"}`, target: map[string]string{"target.credential.user_id": "$owner"},
 		}},
@@ -196,10 +209,7 @@ var identityService = service{
 		"GET /v3/domains/{id}/config/security_compliance":               {{with: map[string]string{"domains": "default"}}},
 		"GET /v3/domains/{id}/config/security_compliance/{option}":      {{with: map[string]string{"domains": "default"}}},
 		"PUT /v3/OS-OAUTH1/authorize/{token}":                           {{absent: unsigned}},
-		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}":            {{absent: unsigned}},
-		"DELETE /v3/users/{id}/OS-OAUTH1/access_tokens/{token}":         {{absent: unsigned}},
-		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles":      {{absent: unsigned}},
-		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles/{id}": {{absent: unsigned}},
+		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles/{id}": {{with: map[string]string{"roles": "$rolemember"}}},
 		"POST /v3/ec2tokens":                                            {{unproved: "a signature is in the body, and it is wrong"}},
 		"POST /v3/s3tokens":                                             {{unproved: "a signature is in the body, and it is wrong"}},
 		"PUT /v3/OS-FEDERATION/service_providers/{id}":                  {{body: serviceProvider}},

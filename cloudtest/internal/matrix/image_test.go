@@ -1,10 +1,18 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/image/imageapi"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
 
 // imageService is Glance's: an image that is neither public nor one's own nor shared with
 // one is not there.
 var imageService = service{
+	api: func(c *cloud.Cloud, opts httpapi.Options) http.Handler { return imageapi.New(c.Images, opts) },
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "owner": p.ProjectID}
 	},

@@ -10,7 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/welkin-cloud/cloud"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/ids"
 	"github.com/welkin-cloud/cloud/internal/policy"
 )
 
@@ -44,14 +46,19 @@ func TestMatrix(t *testing.T) {
 
 // expect decides from the rules and the tables what must become of a request.
 func (w *world) expect(d *drill, p *persona) verdict {
-	if p.who == nil {
+	if p.who == nil || d.outside(p) || p.late && d.prefix == "/identity" {
 		return unauthenticated
+	}
+	if d.bars(p) && p.by == bySignature {
+		return forbidden
 	}
 	may := d.route.EachItem || w.enforcer.Allowed(d.api.Service, d.rule, p.who, w.targetFor(d, p))
 	late := len(d.kinds) > 0 && d.kinds[0].late
 	switch {
 	case w.hides(d, p) && (may || !late):
 		return hidden
+	case d.bars(p):
+		return forbidden
 	case may:
 		return allowed
 	}
@@ -94,7 +101,7 @@ func (w *world) try(t *testing.T, d *drill, p *persona) {
 		fork, err := w.cloud.Cloud.Fork(t.Context())
 		require.NoError(t, err)
 		defer fork.Close()
-		h = fork.Handler()
+		h = w.serve(fork, d.prefix)
 	}
 	before := w.cloud.Moment().Revision()
 	got := w.ask(h, p, d.prefix, d.question(w, false))
@@ -104,6 +111,12 @@ func (w *world) try(t *testing.T, d *drill, p *persona) {
 	for _, wrong := range w.judge(d, p, want, got) {
 		t.Errorf("%s: %s\n\t%d %s", p.name, wrong, got.status, got.body)
 	}
+}
+
+// serve serves one service of a fork.
+func (w *world) serve(fork *cloud.Cloud, prefix string) http.Handler {
+	opts := httpapi.Options{Auth: fork.Identity, Policy: w.enforcer, Clock: w.clock, IDs: ids.Random()}
+	return httpapi.Mount(map[string]http.Handler{prefix: services[prefix].api(fork, opts)})
 }
 
 // judge says what is wrong with an answer.
@@ -130,7 +143,7 @@ func (w *world) judgeRefusal(d *drill, p *persona, want verdict, got answer) (wr
 	if strings.Contains(got.body, secret) {
 		wrong = append(wrong, "is refused and learns a name")
 	}
-	uniform := want == hidden || want == forbidden && services[d.prefix].uniform && !p.who.IsAdmin()
+	uniform := want == hidden || want == forbidden && services[d.prefix].uniform && !p.who.IsAdmin() && !d.bars(p)
 	if uniform && len(d.kinds) > 0 && !d.ask.open && !d.kinds[0].known {
 		decoy := w.ask(w.handler, p, d.prefix, d.question(w, true))
 		real, fake := anonymous(got.body, d.hidden), anonymous(decoy.body, d.decoyed)
@@ -164,7 +177,7 @@ func (w *world) leaksInList(d *drill, p *persona, got answer) []string {
 	if err != nil || single.own || !strings.Contains(got.body, single.hidden) {
 		return nil
 	}
-	if w.expect(&single, p) != allowed {
+	if w.expect(&single, p) != allowed && !single.outside(p) {
 		return []string{"finds in the list what " + key(single.route) + " refuses"}
 	}
 	return nil

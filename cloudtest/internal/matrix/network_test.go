@@ -1,9 +1,17 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+	"github.com/welkin-cloud/cloud/network/networkapi"
+)
 
 // networkService is Neutron's: what one may not get is not there.
 var networkService = service{
+	api:    func(c *cloud.Cloud, opts httpapi.Options) http.Handler { return networkapi.New(c.Networks, opts) },
 	own:    func(p *policy.Principal) policy.Target { return policy.Target{"project_id": p.ProjectID} },
 	public: map[string]string{"GET /": discovery},
 	kinds: []kind{

@@ -18,6 +18,10 @@ type persona struct {
 	token   string
 	service string            // the token of the service that passes the request on
 	who     *policy.Principal // nil if the token is worth nothing
+	by      means             // what the token was got by, if not by its user itself
+	from    string            // the id of that
+	only    string            // the one route that access rules let it ask: "/image GET /v2/images"
+	late    bool              // the token has expired
 }
 
 // The scopes that personas have a role in.
@@ -89,7 +93,7 @@ func makePlaces(t *testing.T, c *cloudtest.Cloud) places {
 
 // makePersonas makes the users and their tokens.
 func makePersonas(t *testing.T, c *cloudtest.Cloud, clk *cloudtest.Clock, l places) []*persona {
-	stale, _ := l.login(t, c, "stale", here, "member")
+	stale, tired := l.login(t, c, "stale", here, "member")
 	clk.Advance(2 * time.Hour)
 	revoked, _ := l.login(t, c, "revoked", here, "member")
 	require.NoError(t, c.Identity.Revoke(t.Context(), revoked))
@@ -103,20 +107,29 @@ func makePersonas(t *testing.T, c *cloudtest.Cloud, clk *cloudtest.Clock, l plac
 	}
 	unscoped, who := l.login(t, c, "unscoped", "", "")
 	all = append(all, &persona{name: "unscoped", token: unscoped, who: who})
-	return append(all, passedOn(all)...)
+	demoted, who := l.login(t, c, "demoted", here, "manager")
+	require.NoError(t, c.Identity.Assign(t.Context(), l.assignment(t, c, who.UserID, "reader")))
+	require.NoError(t, c.Identity.Unassign(t.Context(), l.assignment(t, c, who.UserID, "manager")))
+	who.Roles = implied["reader"]
+	all = append(all, &persona{name: "demoted", token: demoted, who: who})
+	all = append(all, l.federated(t, c)...)
+	all = append(all, l.delegates(t, c, clk, all)...)
+	all = append(all, l.voids(t, c, clk)...)
+	return append(all, passedOn(all, stale, tired)...)
 }
 
-// passedOn are members whose requests a service passes on.
-func passedOn(all []*persona) (more []*persona) {
+// passedOn are members whose requests a service passes on, one of them with a token that
+// has expired since, and one whose requests somebody else passes on.
+func passedOn(all []*persona, stale string, tired *policy.Principal) (more []*persona) {
 	service := find(all, "service")
-	for _, name := range []string{"owner", "other member"} {
-		p := *find(all, name)
-		who := *p.who
+	late := &persona{name: "stale member", token: stale, who: tired, late: true}
+	for _, p := range []*persona{find(all, "owner"), find(all, "other member"), find(all, "ruled key of owner"), late} {
+		passed, who := *p, *p.who
 		who.Service = service.who
-		p.name, p.service, p.who = name+" by a service", service.token, &who
-		more = append(more, &p)
+		passed.name, passed.service, passed.who, passed.only = p.name+" by a service", service.token, &who, ""
+		more = append(more, &passed)
 	}
-	return more
+	return append(more, &persona{name: "owner by a reader", token: find(all, "owner").token, service: find(all, "reader").token})
 }
 
 // find returns the persona of a name.

@@ -1,9 +1,19 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/compute/placementapi"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+)
 
 // placementService is Placement's: it is there for administrators and services.
 var placementService = service{
+	api: func(c *cloud.Cloud, opts httpapi.Options) http.Handler {
+		return placementapi.New(c.Compute.Placement, opts)
+	},
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},

@@ -1,10 +1,18 @@
 package matrix_test
 
-import "github.com/welkin-cloud/cloud/internal/policy"
+import (
+	"net/http"
+
+	"github.com/welkin-cloud/cloud"
+	"github.com/welkin-cloud/cloud/internal/httpapi"
+	"github.com/welkin-cloud/cloud/internal/policy"
+	"github.com/welkin-cloud/cloud/volume/volumeapi"
+)
 
 // volumeService is Cinder's: what belongs to another project is not there, but for
 // administrators.
 var volumeService = service{
+	api: func(c *cloud.Cloud, opts httpapi.Options) http.Handler { return volumeapi.New(c.Volumes, opts) },
 	own: func(p *policy.Principal) policy.Target {
 		return policy.Target{"project_id": p.ProjectID, "user_id": p.UserID}
 	},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/welkin-cloud/cloud"
 	"github.com/welkin-cloud/cloud/cloudtest"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
 	"github.com/welkin-cloud/cloud/internal/policy"
@@ -44,6 +45,8 @@ type kind struct {
 
 // service is what the tables say of one service.
 type service struct {
+	// api serves it, for forks, which need no more than the one.
+	api   func(c *cloud.Cloud, opts httpapi.Options) http.Handler
 	kinds []kind
 	// asks are how routes are asked, where that takes more than a path. Several have
 	// several decisions.
@@ -71,6 +74,7 @@ var services = map[string]service{
 // world is a cloud with one of each kind.
 type world struct {
 	cloud    *cloudtest.Cloud
+	clock    *cloudtest.Clock
 	handler  http.Handler
 	personas []*persona
 	apis     map[string]httpapi.API
@@ -81,9 +85,9 @@ type world struct {
 // newWorld makes the cloud and all that is in it.
 func newWorld(t *testing.T) *world {
 	clk := cloudtest.NewClock()
-	c := cloudtest.New(t, cloudtest.Model{Clock: clk, Unlimited: true})
+	c := cloudtest.New(t, cloudtest.Model{Clock: clk, Unlimited: true, Federation: federation()})
 	l := makePlaces(t, c)
-	w := &world{cloud: c, handler: c.Handler(), personas: makePersonas(t, c, clk, l)}
+	w := &world{cloud: c, clock: clk, handler: c.Handler(), personas: makePersonas(t, c, clk, l)}
 	w.apis = httpapi.APIs(w.handler)
 	var err error
 	w.enforcer, err = policy.New(nil)
@@ -97,6 +101,7 @@ func newWorld(t *testing.T) *world {
 			w.values[strings.ReplaceAll(p.name, " ", "")] = p.who.UserID
 		}
 	}
+	w.values["accessgiven"] = find(w.personas, "portal of owner").from
 	w.values["ownertoken"] = find(w.personas, "owner").token
 	for _, role := range []string{"reader", "member", "manager", "admin", "service"} {
 		found, err := c.Identity.FindRole(t.Context(), role)
