@@ -6,6 +6,7 @@ import (
 	"github.com/welkin-cloud/cloud"
 	compute "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	network "github.com/welkin-cloud/cloud/network/driver"
 	"github.com/welkin-cloud/cloud/network/memnetwork"
@@ -40,7 +41,7 @@ func BenchmarkHandler(b *testing.B) {
 
 func inMemory() cloud.Config {
 	return cloud.Config{
-		AdminPassword: "secret", PasswordCost: 4,
+		AdminPassword: "secret", Identity: identity.Settings{BcryptCost: 4},
 		Hypervisors: []compute.Hypervisor{memhypervisor.New(memhypervisor.Config{Name: "host-1"})},
 		Networks:    map[string]network.Mechanism{"host-1": memnetwork.New(memnetwork.Config{Name: "host-1"})},
 		Images:      memstore.New(memstore.Config{}),

@@ -52,9 +52,6 @@ type Clock = clock.Clock
 // for which it has Roles; see Config.Session.
 type Principal = policy.Principal
 
-// PasswordRules are rules for passwords; see Config.Passwords.
-type PasswordRules = identity.PasswordRules
-
 // Config of New. The drivers are required, and belong to the cloud from then on:
 // Close closes them, and so does New if it fails. The rest has defaults.
 type Config struct {
@@ -80,9 +77,6 @@ type Config struct {
 	// Directories keep the users and groups of domains, such as LDAP, by the name of the
 	// domain, which is made if it is not there.
 	Directories map[string]directory.Directory
-	// DirectoryRefresh is how often the users of directories that are known are looked at
-	// again; 0 means 5 minutes. Who was disabled or deleted there can go on for that long.
-	DirectoryRefresh time.Duration
 	// OpenDirectory lets the configurations of domains, which the API sets, name further
 	// directories; see identity.Config.
 	OpenDirectory func(kind string, options map[string]string) (directory.Directory, error)
@@ -103,11 +97,9 @@ type Config struct {
 	// Browsers send cookies with requests of other sites' pages too: let the cookie be
 	// SameSite, or look at the Origin header.
 	Session func(r *http.Request) (*Principal, error)
-	// PasswordCost is bcrypt's, 4 to 31; 0 means 12, which is Keystone's. Each step
-	// doubles the time of a log-in.
-	PasswordCost int
-	// Passwords are rules for passwords and for who uses them; none by default.
-	Passwords PasswordRules
+	// Identity is how long tokens and the like last, how many there may be of what, and
+	// what is asked of passwords. The zero value is Keystone's defaults.
+	Identity identity.Settings
 	// Policies are rules that replace the defaults, by service ("compute", "network",
 	// …) and rule name, in oslo.policy's language.
 	Policies map[string]map[string]string
@@ -274,11 +266,10 @@ type parts struct {
 func partsOf(cfg Config) parts {
 	p := parts{
 		identity: identity.Config{
-			AdminPassword: cfg.AdminPassword, BcryptCost: cfg.PasswordCost, Services: catalog(),
+			Settings: cfg.Identity, AdminPassword: cfg.AdminPassword, Services: catalog(),
 			SharedKeys:  cfg.Engine != nil && cfg.Dir == "",
-			Directories: cfg.Directories, DirectoryRefresh: cfg.DirectoryRefresh, OpenDirectory: cfg.OpenDirectory,
+			Directories: cfg.Directories, OpenDirectory: cfg.OpenDirectory,
 			Federation: cfg.Federation,
-			Passwords:  cfg.Passwords,
 		},
 		images:   image.Config{Store: cfg.Images},
 		volumes:  volume.Config{Backends: cfg.Volumes, Backups: cfg.Backups},

@@ -15,6 +15,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	"github.com/welkin-cloud/cloud/network"
@@ -50,7 +51,7 @@ func newRig(t testing.TB, hosts int) *rig {
 		return nil
 	}
 	cfg := cloud.Config{
-		AdminPassword: "secret", PasswordCost: 4, ExternalNetwork: "physnet1", Seed: 1,
+		AdminPassword: "secret", Identity: identity.Settings{BcryptCost: 4}, ExternalNetwork: "physnet1", Seed: 1,
 		Networks: map[string]mechanism.Mechanism{},
 		Images:   memstore.New(memstore.Config{Fault: fault}),
 		Backups:  memstore.New(memstore.Config{Fault: fault}),

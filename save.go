@@ -39,10 +39,10 @@ func (c *Cloud) Save(ctx context.Context, w io.Writer) error {
 type LoadOptions struct {
 	// Policies are as in Config: they are not saved.
 	Policies map[string]map[string]string
-	// PasswordCost is as in Config, for passwords that are set from now on.
-	PasswordCost int
-	Log          *slog.Logger // nil for none
-	Clock        Clock        // nil for the machine's
+	// Identity is as in Config: settings are not saved.
+	Identity identity.Settings
+	Log      *slog.Logger // nil for none
+	Clock    Clock        // nil for the machine's
 	// Seed is as in Config. With that of the saved cloud, or another, identifiers
 	// differ from those that are there.
 	Seed uint64
@@ -80,7 +80,7 @@ func (c *Cloud) load(ctx context.Context, in *statefile.Reader, opts *LoadOption
 	}
 	c.core, c.seed = loadCore(opts, h.Revision)
 	c.parts.identity = identity.Config{
-		BcryptCost: opts.PasswordCost, Services: catalog(), SharedKeys: h.SharedKeys,
+		Settings: opts.Identity, Services: catalog(), SharedKeys: h.SharedKeys,
 	}
 	c.parts.networks.RouterHost, c.parts.networks.ExternalPhysical = h.RouterHost, h.ExternalNetwork
 	c.fakes = newFakes(c.core.Clock, &c.parts, world{

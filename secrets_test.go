@@ -23,6 +23,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	mechanism "github.com/welkin-cloud/cloud/network/driver"
 	"github.com/welkin-cloud/cloud/network/memnetwork"
@@ -69,7 +70,7 @@ func newConfidant(t *testing.T) *confidant {
 	c := &confidant{TB: t, dir: t.TempDir(), secrets: map[string]string{}}
 	var err error
 	c.cloud, err = cloud.New(t.Context(), cloud.Config{
-		Dir: c.dir, AdminPassword: c.secret("administrator's password"), PasswordCost: 4,
+		Dir: c.dir, AdminPassword: c.secret("administrator's password"), Identity: identity.Settings{BcryptCost: 4},
 		Images: memstore.New(memstore.Config{}), Volumes: []backend.Backend{memvolume.New(memvolume.Config{})},
 		Hypervisors: []hypervisor.Hypervisor{memhypervisor.New(memhypervisor.Config{Name: "host-1"})},
 		Networks:    map[string]mechanism.Mechanism{"host-1": memnetwork.New(memnetwork.Config{Name: "host-1"})},

@@ -32,6 +32,7 @@ import (
 	"github.com/welkin-cloud/cloud/compute"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	"github.com/welkin-cloud/cloud/internal/clock"
@@ -138,7 +139,7 @@ func (c *Cloud) config() cloud.Config {
 	cfg := cloud.Config{
 		Dir: c.model.Dir, Networks: map[string]mechanism.Mechanism{},
 		Images: c.ImageStore, Volumes: []backend.Backend{c.VolumeBackend}, Backups: c.BackupStore,
-		AdminPassword: Password, PasswordCost: 4, ExternalNetwork: physical,
+		AdminPassword: Password, Identity: identity.Settings{BcryptCost: 4}, ExternalNetwork: physical,
 		Policies: c.model.Policies, Federation: c.model.Federation, Log: c.model.Log, Seed: c.seed(), WrapStep: c.wrapStep,
 	}
 	if c.model.Clock != nil {

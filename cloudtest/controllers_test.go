@@ -108,7 +108,7 @@ func (w *world) boot(name string) *controller {
 	cfg := cloud.Config{
 		Engine: c.line, Controller: name, Networks: map[string]mechanism.Mechanism{},
 		Images: w.images, Volumes: []backend.Backend{w.volumes},
-		AdminPassword: "secret", PasswordCost: 4, ExternalNetwork: "physnet1",
+		AdminPassword: "secret", Identity: identity.Settings{BcryptCost: 4}, ExternalNetwork: "physnet1",
 	}
 	for i, h := range w.hosts {
 		cfg.Hypervisors = append(cfg.Hypervisors, hypervisor.Hypervisor(keptHost{h}))

@@ -31,7 +31,7 @@ func Load(t testing.TB, saved io.Reader, model ...Model) *Cloud {
 	}
 	c.model.setDefaults()
 	c.model.Dir = ""
-	opts := &cloud.LoadOptions{Policies: c.model.Policies, PasswordCost: 4, Log: c.model.Log, Seed: c.model.Seed}
+	opts := &cloud.LoadOptions{Policies: c.model.Policies, Identity: identity.Settings{BcryptCost: 4}, Log: c.model.Log, Seed: c.model.Seed}
 	if c.model.Clock != nil {
 		opts.Clock = c.model.Clock
 	}

@@ -46,7 +46,7 @@ func (a *appCredentialRow) expired(now time.Time) bool {
 
 // CreateApplicationCredential makes a credential and returns it with its secret,
 // which cannot be read again. fault.Invalid if the user does not have the roles,
-// fault.Forbidden if it has as many credentials as Config.MaxAppCredentials.
+// fault.Forbidden if it has as many credentials as Settings.MaxAppCredentials.
 func (s *Service) CreateApplicationCredential(ctx context.Context, opts CreateApplicationCredentialOptions) (ApplicationCredential, string, error) {
 	row := appCredentialRow{ApplicationCredential: ApplicationCredential{
 		ID: s.core.IDs.Hex(), Name: opts.Name, UserID: opts.UserID, ProjectID: opts.ProjectID,

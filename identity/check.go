@@ -127,7 +127,7 @@ func (s *Service) checkTree(_ context.Context, l *check.Look) error {
 		n.need(n.domain(p.DomainID), "project/"+p.ID, "domain", p.DomainID, nil)
 		n.maybe(n.project, "project/"+p.ID, "parent", p.ParentID, nil)
 		if s.inCircle(r, p) {
-			l.Found("project/"+p.ID, "is below itself, or deeper than projects may be.", "Delete the project and those above it.")
+			l.Found("project/"+p.ID, "is below itself.", "Delete the project and those above it.")
 		}
 	}
 	for u := range s.t.users.All(r) {
@@ -142,10 +142,11 @@ func (s *Service) checkTree(_ context.Context, l *check.Look) error {
 	return nil
 }
 
-// inCircle reports whether the parents of a project lead to no domain within the depth
-// that projects may have.
+// inCircle reports whether the parents of a project lead back to one of them.
 func (s *Service) inCircle(r state.Reader, p Project) bool {
-	for range maxProjectDepth + 1 {
+	seen := map[string]bool{}
+	for !seen[p.ID] {
+		seen[p.ID] = true
 		up, err := s.t.projects.Get(r, p.ParentID)
 		if p.ParentID == "" || err != nil || up.IsDomain {
 			return false

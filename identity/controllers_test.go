@@ -27,7 +27,7 @@ func controller(t *testing.T, store *memengine.Store) *identity.Service {
 	s, err := identity.New(&core.Core{
 		DB: db, Clock: clock.System{}, IDs: source, Log: log, Quotas: quota.Define(db),
 		Sagas: saga.New(db, clock.System{}, source, log, saga.Config{}),
-	}, identity.Config{AdminPassword: "secret", BcryptCost: 4, SharedKeys: true, MaxKeys: 3})
+	}, identity.Config{AdminPassword: "secret", SharedKeys: true, Settings: identity.Settings{BcryptCost: 4, MaxKeys: 3}})
 	require.NoError(t, err)
 	require.NoError(t, db.Open(t.Context()))
 	t.Cleanup(func() { require.NoError(t, db.Close()) })

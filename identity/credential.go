@@ -53,7 +53,7 @@ type ListCredentialsOptions struct {
 
 // CreateCredential stores a credential. Of type "ec2" the blob must be a JSON object
 // with "access" and "secret", and the id is the hash of the access key, so that it
-// is unique. fault.Forbidden if the user has as many as Config.MaxCredentials.
+// is unique. fault.Forbidden if the user has as many as Settings.MaxCredentials.
 func (s *Service) CreateCredential(ctx context.Context, opts CreateCredentialOptions) (Credential, error) {
 	c := Credential{
 		ID: s.core.IDs.Hex(), Type: opts.Type, Blob: opts.Blob,

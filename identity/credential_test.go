@@ -173,7 +173,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	dir := t.TempDir()
 	var log bytes.Buffer
 	ctx := context.Background()
-	s, err := identity.Open(ctx, identity.Config{BcryptCost: bcrypt.MinCost},
+	s, err := identity.Open(ctx, identity.Config{Settings: identity.Settings{BcryptCost: bcrypt.MinCost}},
 		&identity.OpenOptions{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	require.NoError(t, err)
 	w := &world{Service: s}

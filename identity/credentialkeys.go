@@ -18,7 +18,7 @@ var errStaleKeys = errors.New("identity: the credential keys were rotated")
 const resealAtOnce = 256
 
 // RotateCredentialKeys makes the staged credential key primary and stages a new one;
-// the oldest keys beyond Config.MaxKeys are dropped. fault.Conflict while a secret is
+// the oldest keys beyond Settings.MaxKeys are dropped. fault.Conflict while a secret is
 // encrypted with another key than the primary one: call MigrateCredentials before, and
 // again after.
 func (s *Service) RotateCredentialKeys(ctx context.Context) error {

@@ -17,7 +17,7 @@ import (
 // were seen there is a shadow in the state, with an id made of the domain's and the
 // directory's own; roles, tokens and credentials refer to shadows, and nothing but a
 // log-in with a password, a look-up and a list asks the directory. A refresher makes
-// shadows what the directory says, at least every Config.DirectoryRefresh.
+// shadows what the directory says, at least every Settings.DirectoryRefresh.
 
 // sourceDirectory is the userRow.Source of a shadow.
 const sourceDirectory = "directory"

@@ -14,7 +14,7 @@ import (
 
 func TestDomainConfigKeepsSecrets(t *testing.T) {
 	dir := t.TempDir()
-	s, err := identity.Open(t.Context(), identity.Config{AdminPassword: "pw", BcryptCost: bcrypt.MinCost}, &identity.OpenOptions{Dir: dir})
+	s, err := identity.Open(t.Context(), identity.Config{AdminPassword: "pw", Settings: identity.Settings{BcryptCost: bcrypt.MinCost}}, &identity.OpenOptions{Dir: dir})
 	require.NoError(t, err)
 	defer s.Close()
 	ctx := t.Context()

@@ -15,7 +15,7 @@ import (
 
 // exampleSite is a service with two users, and a project on which the first is a member.
 func exampleSite(ctx context.Context) (s *identity.Service, ann, bob identity.User, lab identity.Project, member identity.Role) {
-	s, err := identity.Open(ctx, identity.Config{BcryptCost: bcrypt.MinCost}, nil)
+	s, err := identity.Open(ctx, identity.Config{Settings: identity.Settings{BcryptCost: bcrypt.MinCost}}, nil)
 	must(err)
 	ann, err = s.CreateUser(ctx, identity.CreateUserOptions{Name: "ann", Password: "secret"})
 	must(err)

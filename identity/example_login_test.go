@@ -12,7 +12,7 @@ import (
 // A user whose rules ask for a password and a passcode logs in with one after the other.
 func ExampleMoreMethodsError() {
 	ctx := context.Background()
-	s, err := identity.Open(ctx, identity.Config{BcryptCost: 4}, nil)
+	s, err := identity.Open(ctx, identity.Config{Settings: identity.Settings{BcryptCost: 4}}, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -54,7 +54,7 @@ func ExampleMoreMethodsError() {
 func ExamplePasswordRules() {
 	ctx := context.Background()
 	s, err := identity.Open(ctx, identity.Config{
-		BcryptCost: 4, AdminPassword: "secret", Passwords: identity.PasswordRules{LockoutAttempts: 2},
+		AdminPassword: "secret", Settings: identity.Settings{BcryptCost: 4, Passwords: identity.PasswordRules{LockoutAttempts: 2}},
 	}, nil)
 	if err != nil {
 		panic(err)

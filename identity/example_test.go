@@ -9,7 +9,7 @@ import (
 
 func ExampleService_Login() {
 	ctx := context.Background()
-	s, err := identity.Open(ctx, identity.Config{AdminPassword: "secret", BcryptCost: 4}, nil)
+	s, err := identity.Open(ctx, identity.Config{AdminPassword: "secret", Settings: identity.Settings{BcryptCost: 4}}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

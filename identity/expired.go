@@ -7,7 +7,7 @@ import (
 )
 
 // ValidateExpired is Validate for a token that may have expired, but no longer ago
-// than Config.ExpiredWindow. Nothing else is forgiven: a token that was revoked, whose
+// than Settings.ExpiredWindow. Nothing else is forgiven: a token that was revoked, whose
 // user, project, trust or credential is gone, disabled or expired itself, or that has
 // lost its roles, is void. It is for services that finish for a user what the user
 // began while the token was good, and for nobody else.

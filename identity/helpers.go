@@ -16,9 +16,8 @@ import (
 
 // The longest names, in characters, as in Keystone.
 const (
-	maxName         = 255
-	maxProjectName  = 64
-	maxProjectDepth = 5
+	maxName        = 255
+	maxProjectName = 64
 )
 
 // The verbs of events.

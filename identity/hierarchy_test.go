@@ -85,7 +85,7 @@ func TestImmutableThings(t *testing.T) {
 }
 
 func TestProjectNamesAndTags(t *testing.T) {
-	s, err := identity.Open(t.Context(), identity.Config{AdminPassword: "pw", BcryptCost: bcrypt.MinCost, URLSafeNames: true}, nil)
+	s, err := identity.Open(t.Context(), identity.Config{AdminPassword: "pw", Settings: identity.Settings{BcryptCost: bcrypt.MinCost, URLSafeNames: true}}, nil)
 	require.NoError(t, err)
 	defer s.Close()
 	ctx := t.Context()

@@ -18,7 +18,7 @@ const adminPassword = "correct horse"
 func open(t testing.TB, change ...func(*identity.Config)) *identity.Service {
 	t.Helper()
 	cfg := identity.Config{
-		AdminPassword: adminPassword, BcryptCost: bcrypt.MinCost,
+		AdminPassword: adminPassword, Settings: identity.Settings{BcryptCost: bcrypt.MinCost},
 		Services: []identity.CatalogEntry{
 			{Type: "identity", Name: "keystone", Path: "/identity/v3"},
 			{Type: "compute", Name: "nova", Path: "/compute/v2.1"},

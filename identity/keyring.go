@@ -126,8 +126,8 @@ func openWith(text string, keys []*fernet.Key) ([]byte, bool) {
 }
 
 // RotateKeys makes the staged keys of tokens and of receipts primary and stages new
-// ones; the oldest beyond Config.MaxKeys are dropped, and what they sealed is void. Call
-// it at most every Config.TokenTTL divided by MaxKeys-2, and tokens end by their
+// ones; the oldest beyond Settings.MaxKeys are dropped, and what they sealed is void. Call
+// it at most every Settings.TokenTTL divided by MaxKeys-2, and tokens end by their
 // expiry only.
 func (s *Service) RotateKeys(ctx context.Context) error {
 	s.keyMu.Lock()

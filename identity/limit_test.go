@@ -14,7 +14,7 @@ import (
 func limited(t *testing.T, model string) (s *identity.Service, service string) {
 	t.Helper()
 	s, err := identity.Open(t.Context(), identity.Config{
-		AdminPassword: "pw", BcryptCost: bcrypt.MinCost, LimitModel: model,
+		AdminPassword: "pw", Settings: identity.Settings{BcryptCost: bcrypt.MinCost, LimitModel: model},
 	}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -151,6 +151,6 @@ func TestStrictTwoLevels(t *testing.T) {
 	l, err := s.GetLimit(ctx, both[0].ID)
 	require.NoError(t, err)
 	require.Equal(t, 30, l.Value)
-	_, err = identity.Open(ctx, identity.Config{LimitModel: "loose"}, nil)
+	_, err = identity.Open(ctx, identity.Config{Settings: identity.Settings{LimitModel: "loose"}}, nil)
 	require.ErrorIs(t, err, fault.Invalid)
 }

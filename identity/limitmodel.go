@@ -31,7 +31,7 @@ type EffectiveLimitOptions struct {
 	ResourceName string
 }
 
-// LimitModel tells which model this cloud goes by: Config.LimitModel.
+// LimitModel tells which model this cloud goes by: Settings.LimitModel.
 func (s *Service) LimitModel() LimitModel {
 	if s.cfg.LimitModel == LimitsStrictTwoLevel {
 		return LimitModel{LimitsStrictTwoLevel, "Projects are directly below domains, and no project has a higher limit than its domain."}
@@ -167,5 +167,5 @@ func (s *Service) projectDepth() int {
 	if s.cfg.LimitModel == LimitsStrictTwoLevel {
 		return 1
 	}
-	return maxProjectDepth
+	return s.cfg.MaxProjectDepth
 }

@@ -62,7 +62,7 @@ func TestRulesThatCannotBeKept(t *testing.T) {
 		"negative":              {LockoutAttempts: -1},
 		"expires too early":     {ExpireAfter: day, MinimumAge: day},
 	} {
-		_, err := identity.Open(t.Context(), identity.Config{Passwords: rules}, nil)
+		_, err := identity.Open(t.Context(), identity.Config{Settings: identity.Settings{Passwords: rules}}, nil)
 		require.ErrorIs(t, err, fault.Invalid, name)
 	}
 }

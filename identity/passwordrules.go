@@ -34,30 +34,31 @@ type PasswordRules struct {
 // maxHistory bounds the hashes that one change of password computes.
 const maxHistory = 24
 
-// ready fills in defaults, and refuses rules that cannot be kept.
-func (r PasswordRules) ready() (PasswordRules, []*regexp.Regexp, error) {
+// patterns returns the compiled patterns.
+func (r PasswordRules) patterns() ([]*regexp.Regexp, error) {
 	var patterns []*regexp.Regexp
 	for _, text := range r.Patterns {
 		p, err := regexp.Compile(text)
 		if err != nil {
-			return r, nil, fault.New(fault.Invalid, "identity: the password pattern %q is no regular expression.", text).Because(err)
+			return nil, fault.New(fault.Invalid, "identity: the password pattern %q is no regular expression.", text).Because(err)
 		}
 		patterns = append(patterns, p)
 	}
-	if r.LockoutDuration == 0 {
-		r.LockoutDuration = 30 * time.Minute
+	return patterns, nil
+}
+
+// check refuses rules that do not go together.
+func (r PasswordRules) check() error {
+	if _, err := r.patterns(); err != nil {
+		return err
 	}
 	switch {
-	case len(patterns) > 0 && r.Description == "":
-		return r, nil, fault.New(fault.Invalid, "identity: password patterns need a description for users.")
-	case r.History < 0 || r.History > maxHistory:
-		return r, nil, fault.New(fault.Invalid, "identity: the password history must be from 0 to %d.", maxHistory)
-	case r.LockoutAttempts < 0 || r.MinimumAge < 0 || r.ExpireAfter < 0 || r.DisableInactive < 0:
-		return r, nil, fault.New(fault.Invalid, "identity: password rules must not be negative.")
+	case len(r.Patterns) > 0 && r.Description == "":
+		return fault.New(fault.Invalid, "identity: password patterns need a description for users.")
 	case r.ExpireAfter > 0 && r.MinimumAge >= r.ExpireAfter:
-		return r, nil, fault.New(fault.Invalid, "identity: passwords must not expire before they may be changed.")
+		return fault.New(fault.Invalid, "identity: passwords must not expire before they may be changed.")
 	}
-	return r, patterns, nil
+	return nil
 }
 
 // checkNewPassword refuses a password that does not match the patterns.

@@ -207,7 +207,7 @@ func TestTrust(t *testing.T) {
 
 func TestStateAndKeysOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	cfg := identity.Config{AdminPassword: adminPassword, BcryptCost: bcrypt.MinCost}
+	cfg := identity.Config{AdminPassword: adminPassword, Settings: identity.Settings{BcryptCost: bcrypt.MinCost}}
 	start := func() *identity.Service {
 		s, err := identity.Open(t.Context(), cfg, &identity.OpenOptions{Dir: dir})
 		require.NoError(t, err)

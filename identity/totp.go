@@ -18,11 +18,11 @@ import (
 const totpType = "totp"
 
 // The form of passcodes, as in Keystone: six digits that change every 30 seconds. Those
-// of one step before and after are taken as well, since clocks differ.
+// of Settings.TOTPWindows steps before are taken as well, and that of the next one, since
+// clocks differ.
 const (
 	totpDigits = 6
 	totpPeriod = 30 * time.Second
-	totpWindow = 1
 )
 
 // TOTPLogin is the method "totp": a passcode of one of the user's credentials of that
@@ -124,8 +124,8 @@ func (s *Service) matchPasscode(row credentialRow, code string) (step int64, ok 
 	if !valid {
 		return 0, false
 	}
-	now := totpStep(s.core.Clock.Now())
-	for at := now - totpWindow; at <= now+totpWindow; at++ {
+	now, before := totpStep(s.core.Clock.Now()), int64(s.cfg.TOTPWindows)
+	for at := now - before; at <= now+min(before, 1); at++ {
 		if subtle.ConstantTimeCompare([]byte(passcode(secret, at)), []byte(code)) == 1 {
 			step, ok = at, true
 		}

@@ -36,7 +36,7 @@ type CreateTrustOptions struct {
 	ExpiresAt     *time.Time
 	Remaining     *int // nil: any number of uses
 	// AllowRedelegation lets the trustee pass the trust on, Redelegation times; nil is
-	// as often as Config.MaxRedelegation says.
+	// as often as Settings.MaxRedelegation says.
 	AllowRedelegation bool
 	Redelegation      *int
 	// RedelegatedFrom is the trust that the trustor has by another one and passes on.

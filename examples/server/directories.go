@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -30,12 +28,12 @@ func addDirectories(cfg *cloud.Config, o options) error {
 		if err != nil {
 			return err
 		}
-		kind := sections["identity"]["driver"]
+		kind := last(sections["identity"])["driver"]
 		if kind == "" || kind == "sql" {
 			continue
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "keystone."), ".conf")
-		if cfg.Directories[name], err = openDirectory(kind, sections[kind]); err != nil {
+		if cfg.Directories[name], err = openDirectory(kind, last(sections[kind])); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
@@ -52,30 +50,4 @@ func openDirectory(kind string, options map[string]string) (directory.Directory,
 		return nil, err
 	}
 	return ldap.Open(cfg)
-}
-
-// readSections reads a file of sections, "[ldap]", and options, "url = ldap://host".
-func readSections(file string) (map[string]map[string]string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	sections, section := map[string]map[string]string{}, ""
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		name, value, option := strings.Cut(line, "=")
-		switch {
-		case line == "" || line[0] == '#' || line[0] == ';':
-		case line[0] == '[' && strings.HasSuffix(line, "]"):
-			section = line[1 : len(line)-1]
-			sections[section] = map[string]string{}
-		case !option || section == "":
-			return nil, fmt.Errorf("%s:%d: neither a section nor an option", file, n)
-		default:
-			sections[section][strings.TrimSpace(name)] = strings.TrimSpace(value)
-		}
-	}
-	return sections, lines.Err()
 }

@@ -1,7 +1,7 @@
 // Command server is the reference server: a whole private cloud in one process.
 //
 //	server [-listen ADDR] [-state DIR] [-drivers memory|linux] [-log-level LEVEL] [-virt auto|kvm|qemu] [-stop-grace TIME]
-//	       [-domain-config-dir DIR] [-domain-configs-from-api]
+//	       [-identity FILE] [-domain-config-dir DIR] [-domain-configs-from-api]
 //	server check [-state DIR] [-mend] [-json]
 //	server rotate-keys [-state DIR]
 //	server who-can [-state DIR] [-json] [SERVICE] OPERATION
@@ -34,8 +34,9 @@
 // hour. rotate-credential-keys does the same for stored credentials and OAuth1 secrets, and
 // encrypts them all anew.
 //
-// -password-… and -lockout-… say what is asked of passwords, as Keystone's options in
-// its section security_compliance do; -h lists them.
+// -identity FILE says how long tokens last, how many credentials a user may have, what is
+// asked of passwords and so on, with the sections and names of keystone.conf. See
+// docs/configuration.md.
 //
 // The files in DIR/policy change who may do what: see docs/policy.md. They may be changed
 // while the server runs.
@@ -69,7 +70,7 @@ import (
 type options struct {
 	listen, state, drivers, logLevel, virt string
 	stopGrace                              time.Duration
-	passwords                              cloud.PasswordRules
+	identity                               string
 	domainConfigDir                        string
 	domainConfigs                          bool
 	federation                             string
@@ -137,11 +138,11 @@ func flagSet(o *options) *flag.FlagSet {
 	f.StringVar(&o.drivers, "drivers", "memory", "memory, or linux for real guests and networks (as root)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.virt, "virt", "auto", "auto, kvm or qemu: how guests run with linux drivers")
+	f.StringVar(&o.identity, "identity", "", "file of settings with sections and names as in keystone.conf, see docs/configuration.md")
 	f.StringVar(&o.domainConfigDir, "domain-config-dir", "", "directory with a file keystone.DOMAIN.conf for each domain whose users are in LDAP")
 	f.BoolVar(&o.domainConfigs, "domain-configs-from-api", false, "let the configurations of domains, set by the API, name directories of users")
 	f.StringVar(&o.federation, "federation", "", "JSON file that names identity providers, see docs/federation.md")
 	f.DurationVar(&o.stopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before its power is cut")
-	passwordFlags(f, &o.passwords)
 	return f
 }
 
@@ -207,7 +208,10 @@ func open(ctx context.Context, o options, log *slog.Logger) (c *cloud.Cloud, clo
 		return nil, nil, err
 	}
 	cfg := cloud.Config{
-		Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, Passwords: o.passwords, PolicyDir: policyDir(o),
+		Dir: o.state, AdminPassword: password, StopGrace: o.stopGrace, Log: log, PolicyDir: policyDir(o),
+	}
+	if cfg.Identity, err = readSettings(o.identity); err != nil {
+		return nil, nil, err
 	}
 	if err := addDirectories(&cfg, o); err != nil {
 		return nil, nil, err

@@ -34,16 +34,3 @@ func TestRotateKeysOfARunningServer(t *testing.T) {
 	err = rotate()
 	require.ErrorContains(t, err, "no server runs on")
 }
-
-func TestPasswordFlags(t *testing.T) {
-	o, err := parse([]string{
-		"-password-pattern", "^.{8,}$", "-password-pattern", "[0-9]", "-password-description", "eight characters with a digit",
-		"-password-history", "3", "-password-minimum-age", "24h", "-password-expires", "2160h", "-password-change-first",
-		"-lockout-attempts", "5", "-lockout-duration", "10m", "-disable-inactive", "4320h",
-	})
-	require.NoError(t, err)
-	require.Equal(t, []string{"^.{8,}$", "[0-9]"}, o.passwords.Patterns)
-	require.Equal(t, 5, o.passwords.LockoutAttempts)
-	require.True(t, o.passwords.ChangeUponFirstUse)
-	require.NotZero(t, o.passwords.DisableInactive)
-}

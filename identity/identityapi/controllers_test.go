@@ -51,7 +51,7 @@ func controllers(t *testing.T, n int, moved *movedClock) []*controller {
 		svc, err := identity.New(&core.Core{
 			DB: db, Clock: moved, IDs: source, Log: log, Quotas: quota.Define(db),
 			Sagas: saga.New(db, moved, source, log, saga.Config{}),
-		}, identity.Config{AdminPassword: adminPassword, BcryptCost: bcrypt.MinCost, SharedKeys: true})
+		}, identity.Config{AdminPassword: adminPassword, SharedKeys: true, Settings: identity.Settings{BcryptCost: bcrypt.MinCost}})
 		require.NoError(t, err)
 		require.NoError(t, db.Open(t.Context()))
 		require.NoError(t, svc.Start(t.Context()))

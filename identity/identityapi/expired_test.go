@@ -18,7 +18,7 @@ import (
 
 func TestExpiredTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		svc, err := identity.Open(t.Context(), identity.Config{AdminPassword: adminPassword, BcryptCost: bcrypt.MinCost}, nil)
+		svc, err := identity.Open(t.Context(), identity.Config{AdminPassword: adminPassword, Settings: identity.Settings{BcryptCost: bcrypt.MinCost}}, nil)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, svc.Close()) }()
 		h := identityapi.New(svc, httpapi.Options{Policy: enforcer(t)})

@@ -53,7 +53,7 @@ func BenchmarkValidateInLoginFlood(b *testing.B) {
 
 // serveCosts is serve with passwords that cost what they do in Keystone.
 func serveCosts(b *testing.B, workers int) *site {
-	svc, err := identity.Open(b.Context(), identity.Config{AdminPassword: adminPassword, HashWorkers: workers}, nil)
+	svc, err := identity.Open(b.Context(), identity.Config{AdminPassword: adminPassword, Settings: identity.Settings{HashWorkers: workers}}, nil)
 	require.NoError(b, err)
 	server := newServer(identityapi.New(svc, httpapi.Options{Policy: enforcer(b)}))
 	b.Cleanup(func() {

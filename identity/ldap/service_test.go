@@ -28,7 +28,8 @@ func ofLDAP(t testing.TB, server *slapdtest.Server, change func(c *ldap.Config))
 	require.NoError(t, err)
 	s, err := identity.Open(context.Background(), identity.Config{
 		Directories:   map[string]driver.Directory{"corp": d},
-		AdminPassword: "secret", BcryptCost: 4, DirectoryLimit: 20_000, DirectoryTimeout: time.Minute,
+		AdminPassword: "secret",
+		Settings:      identity.Settings{BcryptCost: 4, DirectoryLimit: 20_000, DirectoryTimeout: time.Minute},
 	}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() {

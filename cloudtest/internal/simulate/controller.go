@@ -8,6 +8,7 @@ import (
 	"github.com/welkin-cloud/cloud"
 	hypervisor "github.com/welkin-cloud/cloud/compute/driver"
 	"github.com/welkin-cloud/cloud/compute/memhypervisor"
+	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/image/memstore"
 	"github.com/welkin-cloud/cloud/internal/fault"
 	"github.com/welkin-cloud/cloud/internal/state"
@@ -80,7 +81,7 @@ func (w *world) config(c *controller, store state.Follower) cloud.Config {
 		Seed:     w.seed<<16 + uint64(c.name[1])<<8 + uint64(c.life) + 1,
 		Networks: map[string]mechanism.Mechanism{}, ExternalNetwork: physical,
 		Images: store_{w.images}, Backups: store_{w.backups}, Volumes: []backend.Backend{volumes{w.volumes}},
-		PasswordCost: 4,
+		Identity: identity.Settings{BcryptCost: 4},
 	}
 	for _, h := range w.hosts {
 		cfg.Hypervisors = append(cfg.Hypervisors, hypervisor.Hypervisor(host{h.hypervisor}))
