@@ -105,3 +105,48 @@ func TestExpiredCredentialsAreNotForgiven(t *testing.T) {
 		require.ErrorIs(t, err, fault.Unauthenticated)
 	})
 }
+
+// TestWhatATokenComesFromMayExpireLater: a token that has expired is remembered as long as
+// it is forgiven, and what it came from may expire in between without any change.
+func TestWhatATokenComesFromMayExpireLater(t *testing.T) {
+	for name, delegate := range map[string]func(t *testing.T, w *world, until time.Time) identity.LoginRequest{
+		"application credential": func(t *testing.T, w *world, until time.Time) identity.LoginRequest {
+			c, secret, err := w.CreateApplicationCredential(t.Context(), identity.CreateApplicationCredentialOptions{
+				Name: "robot", UserID: w.ann.ID, ProjectID: w.lab.ID, ExpiresAt: &until,
+			})
+			require.NoError(t, err)
+			return identity.LoginRequest{AppCredential: &identity.AppCredentialLogin{ID: c.ID, Secret: secret}}
+		},
+		"trust": func(t *testing.T, w *world, until time.Time) identity.LoginRequest {
+			_, err := w.CreateUser(t.Context(), identity.CreateUserOptions{Name: "bob", Password: "bobs"})
+			require.NoError(t, err)
+			bob, err := w.FindUser(t.Context(), "default", "bob")
+			require.NoError(t, err)
+			trust, err := w.CreateTrust(t.Context(), identity.CreateTrustOptions{
+				TrustorID: w.ann.ID, TrusteeID: bob.ID, ProjectID: w.lab.ID, RoleIDs: []string{w.member.ID}, ExpiresAt: &until,
+			})
+			require.NoError(t, err)
+			req := byName("bob", "bobs")
+			req.Scope.TrustID = trust.ID
+			return req
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				token, _, err := w.Login(t.Context(), delegate(t, w, time.Now().Add(3*time.Hour)))
+				require.NoError(t, err)
+				_, err = w.Validate(t.Context(), token)
+				require.NoError(t, err)
+				time.Sleep(2 * time.Hour)
+				for range 2 { // looked up, then remembered
+					_, err = w.ValidateExpired(t.Context(), token)
+					require.NoError(t, err)
+				}
+				time.Sleep(time.Hour)
+				_, err = w.ValidateExpired(t.Context(), token)
+				require.ErrorIs(t, err, fault.Unauthenticated)
+			})
+		})
+	}
+}
