@@ -37,7 +37,7 @@ func ExampleService_Revoke() {
 // Keys are changed while the cloud runs. A token is good for as long as its key is kept.
 func ExampleService_RotateKeys() {
 	ctx := context.Background()
-	s, err := identity.Open(ctx, identity.Config{BcryptCost: bcrypt.MinCost, MaxKeys: 3}, nil)
+	s, err := identity.Open(ctx, identity.Config{Settings: identity.Settings{BcryptCost: bcrypt.MinCost, MaxKeys: 3}}, nil)
 	must(err)
 	defer s.Close()
 	ann, err := s.CreateUser(ctx, identity.CreateUserOptions{Name: "ann", Password: "secret"})
