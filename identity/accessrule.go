@@ -54,12 +54,14 @@ func (s *Service) storeRules(tx *state.Tx, userID string, rules []AccessRule) ([
 	return stored, nil
 }
 
+// findRule returns the user's rule of an id, if no more is given, or of the same content.
 func (s *Service) findRule(r state.Reader, userID string, want AccessRule) (AccessRule, bool) {
-	for rule := range s.t.accessRules.Where(r, s.t.accessRuleUser, userID) {
-		same := rule.Service == want.Service && rule.Method == want.Method && rule.Path == want.Path
-		if want.ID != "" && want.Service == "" && rule.ID == want.ID || same {
-			return rule, true
-		}
+	if want.ID != "" && want.Service == "" {
+		rule, err := s.t.accessRules.Get(r, want.ID)
+		return rule, err == nil && rule.UserID == userID
+	}
+	for rule := range s.t.accessRules.Where(r, s.t.accessRuleText, userID, want.Service, want.Method, want.Path) {
+		return rule, true
 	}
 	return AccessRule{}, false
 }

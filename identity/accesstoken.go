@@ -43,11 +43,12 @@ const (
 func (s *Service) CreateRequestToken(ctx context.Context, req OAuth1Request, projectID string) (OAuth1Secret, error) {
 	given := OAuth1Secret{ID: s.core.IDs.Hex(), Secret: s.core.IDs.Hex(), ExpiresAt: s.ends(s.cfg.RequestTokenTTL)}
 	err := s.updateSealed(ctx, "CreateRequestToken", func(tx *state.Tx) error {
-		if _, err := s.t.projects.Get(tx, projectID); err != nil {
-			return err
-		}
 		signed, err := s.checkOAuth1(tx, req, func(string) (string, string, error) { return "", "", nil })
 		if err != nil {
+			return err
+		}
+		// Not before: strangers must not learn which projects there are.
+		if _, err := s.t.projects.Get(tx, projectID); err != nil {
 			return err
 		}
 		row := requestToken{ID: given.ID, ConsumerID: signed.Consumer, ProjectID: projectID, ExpiresAt: given.ExpiresAt}

@@ -38,15 +38,26 @@ func (t *Token) Delegation() Delegation {
 	return d
 }
 
-// note writes the delegation into the blob of an EC2 credential.
+// note writes the delegation into the blob of an EC2 credential, in place of any that
+// whoever made the blob has put there.
 func (d Delegation) note(blob map[string]any) {
 	for name, id := range map[string]string{
 		"trust_id": d.TrustID, "app_cred_id": d.AppCredentialID, "access_token_id": d.AccessTokenID,
 	} {
-		if id != "" {
+		if delete(blob, name); id != "" {
 			blob[name] = id
 		}
 	}
+}
+
+// Delegation returns what a credential of type "ec2" was made with, and is worth no more
+// than.
+func (c Credential) Delegation() Delegation {
+	var blob ec2Blob
+	if c.Type != ec2Type || json.Unmarshal([]byte(c.Blob), &blob) != nil {
+		return Delegation{}
+	}
+	return blob.Delegation
 }
 
 // keepsDelegation refuses to change what an EC2 credential was made with.

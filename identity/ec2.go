@@ -100,14 +100,16 @@ func signs(want string, err error) func(given string) bool {
 	}
 }
 
-// stamp is the time that a request says it is of; it may say none.
+// stamp is the time that a request says it is of, which is that of those it might name
+// that is signed; before version 4 it may say none.
 func (req *EC2Request) stamp() string {
-	for _, text := range []string{req.Params["Timestamp"], req.Headers["X-Amz-Date"], req.Params["X-Amz-Date"]} {
-		if text != "" {
-			return text
-		}
+	switch {
+	case req.Params["SignatureVersion"] != "":
+		return req.Params["Timestamp"]
+	case req.Headers["X-Amz-Date"] != "":
+		return req.Headers["X-Amz-Date"]
 	}
-	return ""
+	return req.Params["X-Amz-Date"]
 }
 
 // checkStamp refuses requests whose time is too far from now.

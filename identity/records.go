@@ -109,6 +109,7 @@ type tables struct {
 
 	accessRules    *state.Collection[AccessRule]
 	accessRuleUser *state.Index[AccessRule]
+	accessRuleText *state.Index[AccessRule]
 
 	credentials       *state.Collection[credentialRow]
 	credentialUser    *state.Index[credentialRow]
@@ -288,10 +289,13 @@ func (t *tables) defineCredentials(db *state.DB) {
 		Indexes: []*state.Index[appCredentialRow]{t.appCredName, t.appCredUser, t.appCredProject},
 	})
 	t.accessRuleUser = state.NewIndex("user", func(a *AccessRule) []string { return []string{a.UserID} })
+	t.accessRuleText = state.NewIndex("text", func(a *AccessRule) []string {
+		return []string{state.Key(a.UserID, a.Service, a.Method, a.Path)}
+	})
 	t.accessRules = state.Define(db, state.Spec[AccessRule]{
 		Name: "identity.access_rules", Noun: "access rule",
 		Key:     func(a *AccessRule) string { return a.ID },
-		Indexes: []*state.Index[AccessRule]{t.accessRuleUser},
+		Indexes: []*state.Index[AccessRule]{t.accessRuleUser, t.accessRuleText},
 	})
 	t.credentialUser = state.NewIndex("user", func(c *credentialRow) []string { return []string{c.UserID} })
 	t.credentialProject = state.NewIndex("project", func(c *credentialRow) []string { return optional(c.ProjectID) })

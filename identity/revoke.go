@@ -35,6 +35,9 @@ func (s *Service) RevokeChain(ctx context.Context, token string) error {
 
 func (s *Service) revoke(ctx context.Context, op string, t *Token, rev revocation) error {
 	rev.ExpiresAt, rev.RevokedAt = t.ExpiresAt, s.core.Clock.Now()
+	if last := rev.RevokedAt.Add(s.cfg.TokenTTL); rev.Chain && last.After(rev.ExpiresAt) {
+		rev.ExpiresAt = last // others of the chain may last longer
+	}
 	return s.update(ctx, op, func(tx *state.Tx) error {
 		if err := s.sweepRevocations(tx, sweepAtOnce); err != nil {
 			return err

@@ -80,7 +80,7 @@ func (a *api) listCredentials(ctx context.Context, r *httpapi.Request) (*httpapi
 	}
 	kept := []identity.Credential{}
 	for _, c := range all {
-		if within(caller, c.ProjectID) == nil && r.May("identity:get_credential", policy.Target{credentialOwner: c.UserID}) {
+		if own(caller, c) == nil && r.May("identity:get_credential", policy.Target{credentialOwner: c.UserID}) {
 			kept = append(kept, c)
 		}
 	}
@@ -115,7 +115,7 @@ func (a *api) createCredential(ctx context.Context, r *httpapi.Request) (*httpap
 
 // mayKeep refuses credentials that would be worth more than the caller's token.
 func mayKeep(caller *identity.Token, kind, project string) error {
-	if err := within(caller, project); err != nil {
+	if err := within(caller, identity.Credential{Type: kind, ProjectID: project}); err != nil {
 		return err
 	}
 	if strings.EqualFold(kind, "ec2") {
@@ -124,8 +124,8 @@ func mayKeep(caller *identity.Token, kind, project string) error {
 	return nil
 }
 
-// credentialOf loads the credential of the path, which must be within the caller's
-// token.
+// credentialOf loads the credential of the path, which the caller's token must be good
+// for.
 func (a *api) credentialOf(ctx context.Context, r *httpapi.Request) (identity.Credential, *identity.Token, error) {
 	caller, err := a.callerToken(ctx, r)
 	if err != nil {
@@ -133,7 +133,7 @@ func (a *api) credentialOf(ctx context.Context, r *httpapi.Request) (identity.Cr
 	}
 	c, err := a.svc.GetCredential(ctx, r.Path("credential_id"))
 	if err == nil {
-		err = within(caller, c.ProjectID)
+		err = own(caller, c)
 	}
 	return c, caller, err
 }

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -90,11 +91,29 @@ func unrestricted(t *identity.Token, what string) error {
 	return nil
 }
 
-// within refuses a delegated token what is not of its own project: not even secrets of
-// no project at all.
-func within(t *identity.Token, project string) error {
-	if !t.Delegated() || t.Project != nil && t.Project.ID == project {
+// within refuses a delegated token what is not of its own project, not even secrets of
+// no project at all, and the secrets of passcodes: who has one can log in as the user
+// without the delegation.
+func within(t *identity.Token, c identity.Credential) error {
+	switch {
+	case !t.Delegated():
 		return nil
+	case t.Project == nil || t.Project.ID != c.ProjectID:
+		return forbidden("Credential project does not match the project scope of the delegated token")
+	case strings.EqualFold(c.Type, "totp"):
+		return forbidden("Secrets of passcodes cannot be managed with a token issued via delegation")
 	}
-	return forbidden("Credential project does not match the project scope of the delegated token")
+	return nil
+}
+
+// own is within for a credential that is there: of pairs of EC2 keys a delegated token
+// sees those that were made with the same delegation. Others are worth more than it is.
+func own(t *identity.Token, c identity.Credential) error {
+	if err := within(t, c); err != nil {
+		return err
+	}
+	if t.Delegated() && strings.EqualFold(c.Type, "ec2") && c.Delegation() != t.Delegation() {
+		return forbidden("The credential was not made with the delegation of the token")
+	}
+	return nil
 }

@@ -64,7 +64,7 @@ func (a *api) listKeyPairs(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	}
 	shown := []object{}
 	for _, c := range all {
-		if o, err := showKeyPair(r, c); err == nil && within(caller, c.ProjectID) == nil {
+		if o, err := showKeyPair(r, c); err == nil && own(caller, c) == nil {
 			shown = append(shown, o)
 		}
 	}
@@ -97,7 +97,7 @@ func (a *api) createKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	return one("credential", o), nil
 }
 
-// ownKeyPair is keyPairOf for one that must be within the caller's token.
+// ownKeyPair is keyPairOf for one that the caller's token must be good for.
 func (a *api) ownKeyPair(ctx context.Context, r *httpapi.Request) (identity.Credential, error) {
 	caller, err := a.callerToken(ctx, r)
 	if err != nil {
@@ -105,7 +105,7 @@ func (a *api) ownKeyPair(ctx context.Context, r *httpapi.Request) (identity.Cred
 	}
 	c, err := a.keyPairOf(ctx, r)
 	if err == nil {
-		err = within(caller, c.ProjectID)
+		err = own(caller, c)
 	}
 	return c, err
 }

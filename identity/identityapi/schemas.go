@@ -211,7 +211,7 @@ const appCredentialSchema = `{"type": "object", "required": ["application_creden
 		"expires_at": {"type": ["string", "null"]},
 		"unrestricted": {"type": ["boolean", "null"]},
 		"roles": {"type": "array", "items": ` + roleRefSchema + `},
-		"access_rules": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {
+		"access_rules": {"type": "array", "maxItems": 200, "items": {"type": "object", "additionalProperties": false, "properties": {
 			"id": {"type": "string"}, "service": {"type": "string", "minLength": 1, "maxLength": 255},
 			"method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]},
 			"path": {"type": "string", "pattern": "^/", "maxLength": 255}},
