@@ -84,6 +84,7 @@ var unshown = map[string]string{
 	"identity.login_records":     "they tell of log-ins",
 	"identity.request_tokens":    "they are journals of an authorisation",
 	"identity.oauth_nonces":      "they tell of requests",
+	"identity.used_flows":        "they tell of log-ins",
 	"identity.directory_entries": "they say how directories call users and groups",
 	"saga.sagas":                 "they are journals",
 	"saga.controllers":           "they are signs of life",

@@ -60,3 +60,6 @@ func (s *Service) EventsSoFar(ctx context.Context) ([]state.Event, error) {
 	}
 	return events, nil
 }
+
+// UsedFlows returns of how many log-ins with a browser it is known that they have ended.
+func UsedFlows(s *Service) int { return s.t.flows.Count(s.core.DB.Snapshot(), s.t.flowTill) }

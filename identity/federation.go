@@ -81,7 +81,7 @@ func (s *Service) loginFederated(ctx context.Context, l FederatedLogin) (string,
 	if err != nil {
 		return "", nil, s.refused(ctx, path, err)
 	}
-	return s.loginAsserted(ctx, path, assertion)
+	return s.loginAsserted(ctx, path, assertion, nil)
 }
 
 // method returns the driver of a protocol, if its provider is there and enabled.
@@ -113,8 +113,9 @@ func (s *Service) openPath(r state.Reader, path federationPath) (IdentityProvide
 	return p, row, nil
 }
 
-// loginAsserted issues a token to whom a provider has asserted something about.
-func (s *Service) loginAsserted(ctx context.Context, path federationPath, a driver.Assertion) (string, *Token, error) {
+// loginAsserted issues a token to whom a provider has asserted something about, at the
+// end of a flow if there is one.
+func (s *Service) loginAsserted(ctx context.Context, path federationPath, a driver.Assertion, f *flow) (string, *Token, error) {
 	if err := s.refreshKeys(ctx); err != nil {
 		return "", nil, err
 	}
@@ -123,6 +124,11 @@ func (s *Service) loginAsserted(ctx context.Context, path federationPath, a driv
 		provider, protocol, err := s.openPath(tx, path)
 		if err != nil {
 			return err
+		}
+		if f != nil {
+			if err := s.spend(tx, f); err != nil {
+				return err
+			}
 		}
 		if err := s.checkRemoteID(provider, protocol, a); err != nil {
 			return err

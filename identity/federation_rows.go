@@ -56,6 +56,9 @@ type federationTables struct {
 	federatedUser     *state.Index[federatedMember]
 	federatedGroup    *state.Index[federatedMember]
 	federatedProtocol *state.Index[federatedMember]
+
+	flows    *state.Collection[usedNonce] // log-ins with a browser that have ended
+	flowTill *state.Index[usedNonce]
 }
 
 // defineFederation adds the collections of federation to db.
@@ -90,6 +93,7 @@ func (t *tables) defineFederation(db *state.DB) {
 		Key: func(p *ServiceProvider) string { return p.ID },
 	})
 	t.defineFederatedUsers(db)
+	t.defineFlows(db)
 }
 
 func (t *tables) defineFederatedUsers(db *state.DB) {

@@ -37,6 +37,8 @@ type WebSSO struct {
 	// Sealed is for FinishWebSSO. The browser must keep it to itself: whoever has it and
 	// the state can end the log-in.
 	Sealed string
+	// Posts says that the provider sends the browser back with a form, from its own site.
+	Posts bool
 }
 
 // flow is what is sealed of a log-in with a browser.
@@ -100,11 +102,12 @@ func (s *Service) beginWebSSO(ctx context.Context, opts WebSSOOptions) (WebSSO, 
 		return WebSSO{}, err
 	}
 	sealed, err := s.tokenKeys.seal(append([]byte{webSSOVersion}, message...), s.core.Clock.Now())
-	return WebSSO{URL: address, State: f.State, Sealed: sealed}, err
+	_, posts := browser.(driver.Publisher)
+	return WebSSO{URL: address, State: f.State, Sealed: sealed, Posts: posts}, err
 }
 
 // FinishWebSSO ends a log-in with a browser that came back with a query: it returns an
-// unscoped token and the origin that it is for.
+// unscoped token and the origin that it is for. A log-in ends once.
 func (s *Service) FinishWebSSO(ctx context.Context, providerID, protocolID, sealed string, query url.Values) (token, origin string, err error) {
 	f, err := s.openFlow(ctx, sealed)
 	if err == nil {
@@ -129,7 +132,7 @@ func (s *Service) finishWebSSO(ctx context.Context, f flow, path federationPath,
 	if err != nil {
 		return "", s.refused(ctx, path, err)
 	}
-	token, _, err := s.loginAsserted(ctx, path, assertion)
+	token, _, err := s.loginAsserted(ctx, path, assertion, &f)
 	return token, err
 }
 

@@ -31,6 +31,7 @@ type federationFile struct {
 		Audiences        []string `json:"audiences"`
 		UserInfo         bool     `json:"user_info"`
 	} `json:"openid_connect"`
+	SAML []samlProvider `json:"saml2"`
 }
 
 // readFederation reads the file of -federation; none is no federation.
@@ -66,6 +67,13 @@ func readFederation(path string) (identity.FederationConfig, error) {
 		cfg.Methods = append(cfg.Methods, identity.FederationMethod{
 			ProviderID: p.IdentityProvider, ProtocolID: p.Protocol, Driver: provider,
 		})
+	}
+	for _, p := range file.SAML {
+		method, err := p.method()
+		if err != nil {
+			return cfg, fmt.Errorf("%s: %w", path, err)
+		}
+		cfg.Methods = append(cfg.Methods, method)
 	}
 	return cfg, nil
 }

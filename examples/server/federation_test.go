@@ -25,19 +25,30 @@ func TestFederationFile(t *testing.T) {
 	path := write(t, "federation.json", `{
 		"trusted_dashboards": ["https://dashboard.example/auth/websso/"], "default_authorization_ttl": 30,
 		"openid_connect": [{"identity_provider": "acme", "protocol": "openid", "issuer": "https://acme.example",
-			"client_id": "cloud", "client_secret": "s3cret", "audiences": ["cloud", "account"]}]}`)
+			"client_id": "cloud", "client_secret": "s3cret", "audiences": ["cloud", "account"]}],
+		"saml2": [{"identity_provider": "acme", "protocol": "saml2", "entity_id": "https://cloud.example/saml",
+			"metadata": "https://idp.example/metadata"}]}`)
 	cfg, err = readFederation(path)
 	require.NoError(t, err)
-	require.Len(t, cfg.Methods, 1)
+	require.Len(t, cfg.Methods, 2)
 	require.Equal(t, "acme", cfg.Methods[0].ProviderID)
 	require.Equal(t, 30*time.Minute, cfg.GroupTTL)
-	require.NoError(t, cfg.Methods[0].Driver.Close())
+	require.Equal(t, "saml2", cfg.Methods[1].ProtocolID)
+	for _, m := range cfg.Methods {
+		require.NoError(t, m.Driver.Close())
+	}
 	require.NoError(t, os.Chmod(path, 0o644))
 	_, err = readFederation(path)
 	require.ErrorContains(t, err, "holds secrets")
 	for _, bad := range []string{
 		`{`, `{"colour": "red"}`, `{"openid_connect": [{"identity_provider": "acme", "client_secret": "s3cret"}]}`,
 		`{"openid_connect": [{"identity_provider": "acme", "protocol": "openid", "issuer": "acme", "client_id": "x", "client_secret": "s3cret"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "entity_id": "x", "metadata": "https://idp.example/"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "protocol": "saml2", "entity_id": "x"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "protocol": "saml2", "entity_id": "x", "metadata": "/nowhere/metadata.xml"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "protocol": "saml2", "entity_id": "x", "metadata": "` + path + `"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "protocol": "saml2", "metadata": "https://idp.example/"}]}`,
+		`{"saml2": [{"identity_provider": "acme", "protocol": "saml2", "entity_id": "x", "metadata": "https://idp.example/", "key": "/nowhere"}]}`,
 	} {
 		_, err := readFederation(write(t, "federation.json", bad))
 		require.Error(t, err, bad)

@@ -35,6 +35,8 @@ func (a *api) webSSORoutes() []httpapi.Route {
 		// Keystone documents this form of the path as well.
 		public("GET", webSSOPath+"/identity_providers/{idp_id}/protocol/{protocol_id}/websso", a.beginWebSSO),
 		public("GET", path+"/callback", a.finishWebSSO),
+		public("POST", path+"/callback", a.finishPosted),
+		public("GET", path+"/metadata", a.federationMetadata),
 	}
 }
 
@@ -47,17 +49,16 @@ func (a *api) beginWebSSO(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 			return nil, err
 		}
 	}
-	redirect := r.BaseURL + webSSOPath + "/identity_providers/" + url.PathEscape(provider) +
-		"/protocols/" + url.PathEscape(protocol) + "/callback"
 	started, err := a.svc.BeginWebSSO(ctx, identity.WebSSOOptions{
-		ProviderID: provider, ProtocolID: protocol, Origin: r.Query().Get("origin"), Redirect: redirect,
+		ProviderID: provider, ProtocolID: protocol, Origin: r.Query().Get("origin"),
+		Redirect: callback(r, provider, protocol),
 	})
 	if err != nil {
 		return unauthorized(r, err)
 	}
 	return &httpapi.Response{Status: http.StatusFound, Header: http.Header{
 		"Location":      {started.URL},
-		"Set-Cookie":    {webSSOCookie(r, started.State, started.Sealed, 600)},
+		"Set-Cookie":    {webSSOCookie(r, started.State, started.Sealed, 600, started.Posts)},
 		"Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"},
 	}}, nil
 }
@@ -69,26 +70,40 @@ func cookieName(state string) string {
 }
 
 // webSSOCookie keeps a log-in in the browser that began it. The provider sends the
-// browser back from another site, which is why the cookie is lax.
-func webSSOCookie(r *httpapi.Request, state, sealed string, seconds int) string {
+// browser back from another site, which is why the cookie is lax. A form that is posted
+// from there brings no lax cookies: with https the cookie has no such rule then, and
+// without it the browser's own, which lets forms pass for a few minutes at most.
+func webSSOCookie(r *httpapi.Request, state, sealed string, seconds int, posts bool) string {
 	path := webSSOPath
 	base, err := url.Parse(r.BaseURL)
 	if err == nil {
 		path = base.Path + webSSOPath
 	}
+	secure, site := strings.HasPrefix(r.BaseURL, "https:"), http.SameSiteLaxMode
+	switch {
+	case posts && secure:
+		site = http.SameSiteNoneMode
+	case posts:
+		site = 0
+	}
 	return (&http.Cookie{
 		Name: cookieName(state), Value: sealed, Path: path, MaxAge: seconds,
-		HttpOnly: true, Secure: strings.HasPrefix(r.BaseURL, "https:"), SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: secure, SameSite: site,
 	}).String()
 }
 
-// finishWebSSO answers with a page that hands the token to the dashboard.
+// finishWebSSO ends a log-in whose browser was sent back with a query.
 func (a *api) finishWebSSO(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
-	state, sealed := r.Query().Get("state"), ""
+	return a.finish(ctx, r, r.Query())
+}
+
+// finish answers with a page that hands the token to the dashboard.
+func (a *api) finish(ctx context.Context, r *httpapi.Request, answer url.Values) (*httpapi.Response, error) {
+	state, sealed := answer.Get("state"), ""
 	if cookie, err := r.HTTP.Cookie(cookieName(state)); err == nil {
 		sealed = cookie.Value
 	}
-	token, origin, err := a.svc.FinishWebSSO(ctx, r.Path("idp_id"), r.Path("protocol_id"), sealed, r.Query())
+	token, origin, err := a.svc.FinishWebSSO(ctx, r.Path("idp_id"), r.Path("protocol_id"), sealed, answer)
 	if err != nil {
 		return unauthorized(r, err)
 	}
@@ -102,7 +117,7 @@ func (a *api) finishWebSSO(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	return &httpapi.Response{
 		Status: http.StatusOK, Stream: io.NopCloser(&page), Size: int64(page.Len()), Type: "text/html; charset=utf-8",
 		Header: http.Header{
-			"Set-Cookie":              {webSSOCookie(r, state, "", -1)},
+			"Set-Cookie":              {webSSOCookie(r, state, "", -1, false)},
 			"Content-Security-Policy": {"default-src 'none'; script-src 'nonce-" + nonce + "'; frame-ancestors 'none'; base-uri 'none'"},
 			"Cache-Control":           {"no-store"}, "Referrer-Policy": {"no-referrer"}, "X-Content-Type-Options": {"nosniff"},
 		},

@@ -141,6 +141,7 @@ func TestIdentityAlone(t *testing.T) {
 var httpAllowed = map[string]string{
 	"identity/oidc":              "OpenID Connect is spoken over HTTP",
 	"identity/oidc/glewlwydtest": "it sets up a provider as administrators and browsers do",
+	"identity/saml":              "it fetches metadata over HTTP",
 	"internal/httpapi":           "it is the HTTP face's foundation",
 	"network/driver":             "a guest's metadata request is an HTTP request: MetadataHandler",
 	"network/drivertest":         "it asks for metadata as a guest does",
