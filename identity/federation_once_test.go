@@ -36,7 +36,7 @@ func browserController(t *testing.T, store *memengine.Store) *identity.Service {
 		DB: db, Clock: clock.System{}, IDs: source, Log: log, Quotas: quota.Define(db),
 		Sagas: saga.New(db, clock.System{}, source, log, saga.Config{}),
 	}, identity.Config{
-		AdminPassword: "secret", BcryptCost: 4, SharedKeys: true,
+		AdminPassword: "secret", SharedKeys: true, Settings: identity.Settings{BcryptCost: 4},
 		Federation: identity.FederationConfig{
 			Methods:           []identity.FederationMethod{{ProviderID: "acme", ProtocolID: "openid", Driver: provider}},
 			TrustedDashboards: []string{trustedPage},
