@@ -46,6 +46,10 @@ func (p *Provider) verify(ctx context.Context, m *discovered, token string) (map
 	default: // a provider signs other things too, which are no proof of who somebody is
 		return nil, denied(errors.New("the token is neither an ID token nor an access token"))
 	}
+	// The verifier does not tell a bad signature from keys that cannot be fetched.
+	if _, err := m.keys.VerifySignature(ctx, token); err != nil {
+		return nil, refusedOr(err)
+	}
 	t, err := m.verifier.Verify(ctx, token)
 	if err != nil {
 		return nil, refusedOr(err)
@@ -54,13 +58,33 @@ func (p *Provider) verify(ctx context.Context, m *discovered, token string) (map
 	if err := t.Claims(&claims); err != nil {
 		return nil, denied(err)
 	}
-	return named(claims)
+	return usable(claims)
 }
 
-// named returns claims if they say who they are about.
-func named(claims map[string]any) (map[string]any, error) {
+// kinds are names of claims that providers tell the kind of a token by, and notProof are
+// kinds that must not open anything: what gets new tokens, or ends sessions, or is worth
+// something only together with a key.
+var (
+	kinds    = []string{"token_type", "token_use", "typ", "type"}
+	notProof = []string{"refresh", "refresh_token", "offline", "logout", "dpop", "pop", "mac"}
+)
+
+// usable returns claims if they say who they are about, and are those of a token that
+// whoever has it may show.
+func usable(claims map[string]any) (map[string]any, error) {
 	if subject, _ := claims["sub"].(string); subject == "" {
 		return nil, denied(errors.New("the token names no subject"))
+	}
+	if claims["cnf"] != nil { // RFC 7800, for DPoP and certificates of clients
+		return nil, denied(errors.New("the token is bound to a key, of which there is no proof"))
+	}
+	if claims["events"] != nil { // RFC 8417
+		return nil, denied(errors.New("the token tells of events"))
+	}
+	for _, name := range kinds {
+		if kind, _ := claims[name].(string); slices.Contains(notProof, strings.ToLower(kind)) {
+			return nil, denied(errors.New("the token is one of the kind " + strings.ToLower(kind)))
+		}
 	}
 	return claims, nil
 }
@@ -70,7 +94,7 @@ func (p *Provider) introspect(ctx context.Context, m *discovered, token string) 
 	if m.introspect == "" {
 		return nil, denied(errors.New("the token is no JWT, and the provider does not look at tokens"))
 	}
-	form := url.Values{"token": {token}}
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.introspect, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, unreachable(err)
@@ -101,7 +125,7 @@ func (p *Provider) introspect(ctx context.Context, m *discovered, token string) 
 		return nil, denied(errors.New("the token has expired"))
 	}
 	claims["iss"] = p.cfg.Issuer
-	return named(claims)
+	return usable(claims)
 }
 
 // addUserInfo adds claims that the provider tells the holder of an access token.
@@ -128,11 +152,8 @@ func (p *Provider) addUserInfo(ctx context.Context, m *discovered, claims map[st
 // refusedOr tells a provider that says no from one that cannot be asked.
 func refusedOr(err error) error {
 	var gone net
-	var exchange *oauth2.RetrieveError
 	switch {
 	case errors.Is(err, driver.Unavailable):
-		return unreachable(err)
-	case errors.As(err, &exchange) && exchange.Response != nil && exchange.Response.StatusCode >= 500:
 		return unreachable(err)
 	case errors.As(err, &gone), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unreachable(err)

@@ -13,13 +13,13 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// refreshAfter is how old the keys must be before a token that none of them has signed
-// makes them be fetched anew: forged tokens must not become a flood of requests to the
-// provider.
-const refreshAfter = 5 * time.Second
+// refetchAfter is how long ago the keys must have been asked for before a token that none
+// of them has signed makes them be fetched anew: forged tokens must not become a flood of
+// requests to the provider, nor wait for one that is down.
+const refetchAfter = 5 * time.Second
 
-// keySet holds the keys of a provider. A key that is not known makes it fetch them, so
-// that the provider may rotate them at any time.
+// keySet holds the keys of a provider. A token that names a key which is not known makes
+// it fetch them, so that the provider may rotate them at any time.
 type keySet struct {
 	p       *Provider
 	address string
@@ -27,14 +27,17 @@ type keySet struct {
 	turn    chan struct{} // held by who fetches
 }
 
-// fetched are keys and when they were asked for.
+// fetched are keys, when they were last asked for, and what went wrong then.
 type fetched struct {
 	keys []jose.JSONWebKey
 	at   time.Time
+	err  error
 }
 
-func newKeySet(p *Provider, address string) *keySet {
-	return &keySet{p: p, address: address, turn: make(chan struct{}, 1)}
+func newKeySet(p *Provider, address string, keys []jose.JSONWebKey, at time.Time) *keySet {
+	k := &keySet{p: p, address: address, turn: make(chan struct{}, 1)}
+	k.now.Store(&fetched{keys: keys, at: at})
+	return k
 }
 
 // VerifySignature returns what is in a JWT if a key of the provider has signed it.
@@ -48,10 +51,8 @@ func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 		return nil, err
 	}
 	known := k.now.Load()
-	if known != nil {
-		if payload, ok := known.verify(jws); ok {
-			return payload, nil
-		}
+	if payload, ok := known.verify(jws); ok {
+		return payload, nil
 	}
 	fresh, err := k.fetch(ctx, known)
 	if err != nil {
@@ -59,6 +60,9 @@ func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 	}
 	if payload, ok := fresh.verify(jws); ok {
 		return payload, nil
+	}
+	if fresh.err != nil {
+		return nil, fresh.err
 	}
 	return nil, errors.New("no key of the provider has signed the token")
 }
@@ -90,14 +94,15 @@ func (k *keySet) fetch(ctx context.Context, known *fetched) (*fetched, error) {
 		return now, nil // somebody else was faster
 	}
 	at := k.p.cfg.Clock.Now()
-	if known != nil && at.Sub(known.at) < refreshAfter {
+	if at.Sub(known.at) < refetchAfter {
 		return known, nil
 	}
-	keys, err := k.p.fetchKeys(ctx, k.address)
-	if err != nil {
-		return nil, unreachable(err)
+	fresh := &fetched{keys: known.keys, at: at}
+	if keys, err := k.p.fetchKeys(ctx, k.address); err != nil {
+		fresh.err = unreachable(err)
+	} else {
+		fresh.keys = keys
 	}
-	fresh := &fetched{keys, at}
 	k.now.Store(fresh)
 	return fresh, nil
 }

@@ -4,7 +4,8 @@
 //
 // A token is an ID token or an access token. One that is a JWT must be signed with a key
 // of the provider; another one is shown to the provider (RFC 7662). Either must be meant
-// for, or issued to, one of Config.Audiences, and be of the issuer, and not expired.
+// for, or issued to, one of Config.Audiences, and be of the issuer, and not expired, and
+// not be worth something only with a key (DPoP) or for getting new tokens.
 //
 // Each claim "x" becomes the attribute "OIDC-x", and "HTTP_OIDC_X" as well, as mappings
 // written for Keystone behind Apache have it. Values of a list are values of the
@@ -53,7 +54,8 @@ type Config struct {
 }
 
 // Provider is a driver.Browser. It asks the provider for its addresses and keys when it
-// first needs them, so that it may be down when a cloud starts.
+// first needs them, so that it may be down when a cloud starts, and again every ten
+// minutes. It asks no address that a token names.
 type Provider struct {
 	cfg      Config
 	client   *http.Client
@@ -160,9 +162,11 @@ func (p *Provider) meant(claims map[string]any) bool {
 
 // oauth is the client of the authorization code flow.
 func (p *Provider) oauth(m *discovered, redirect string) *oauth2.Config {
+	endpoint := m.provider.Endpoint()
+	endpoint.AuthStyle = m.style
 	return &oauth2.Config{
 		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret,
-		Endpoint: m.provider.Endpoint(), RedirectURL: redirect, Scopes: p.cfg.Scopes,
+		Endpoint: endpoint, RedirectURL: redirect, Scopes: p.cfg.Scopes,
 	}
 }
 

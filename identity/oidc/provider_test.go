@@ -30,6 +30,9 @@ type idp struct {
 	kid       string
 	fetched   int                       // how often the keys were asked for
 	asked     int                       // how often the provider was asked what it is
+	requests  int                       // how many requests came, answered or not
+	says      map[string]any            // more of what the provider says of itself
+	basic     bool                      // the last exchange of a code had the secret in a header
 	code      url.Values                // the form of the last exchange of a code
 	idToken   string                    // what an exchange gives
 	active    map[string]map[string]any // what introspection says of tokens
@@ -51,6 +54,7 @@ func newIDP(t testing.TB) *idp {
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.requests++
 		if p.broken {
 			http.Error(w, "broken", http.StatusInternalServerError)
 			return
@@ -81,11 +85,13 @@ func answer(w http.ResponseWriter, v any) {
 
 func (p *idp) configuration(w http.ResponseWriter, _ *http.Request) {
 	p.asked++
-	answer(w, map[string]any{
+	said := map[string]any{
 		"issuer": p.URL, "jwks_uri": p.URL + "/keys", "authorization_endpoint": p.URL + "/authorize",
 		"token_endpoint": p.URL + "/token", "introspection_endpoint": p.URL + "/introspect",
 		"userinfo_endpoint": p.URL + "/userinfo", "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
-	})
+	}
+	maps.Copy(said, p.says)
+	answer(w, said)
 }
 
 func (p *idp) keys(w http.ResponseWriter, _ *http.Request) {
@@ -104,6 +110,7 @@ func (p *idp) keys(w http.ResponseWriter, _ *http.Request) {
 func (p *idp) token(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	p.code = maps.Clone(r.PostForm)
+	_, _, p.basic = r.BasicAuth()
 	sum := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
 	if r.PostForm.Get("code") != "good" || base64.RawURLEncoding.EncodeToString(sum[:]) != p.challenge {
 		w.WriteHeader(http.StatusBadRequest)
