@@ -35,8 +35,8 @@ type Browser interface {
 	Finish(ctx context.Context, flow Flow, query url.Values) (Assertion, error)
 }
 
-// Flow is one log-in with a browser. The three secrets are drawn anew for each; only
-// the state is shown to the provider as it is.
+// Flow is one log-in with a browser. The three secrets are drawn anew for each; the
+// verifier is not shown before its end.
 type Flow struct {
 	Redirect string // where the provider sends the browser back to
 	State    string // comes back with the browser

@@ -1,5 +1,7 @@
-// Package drivertest is the conformance suite of directories of users. The author of a
-// driver calls Run from a test, and RunWriter if the directory can be changed.
+// Package drivertest has the conformance suites of directories of users and of protocols
+// of identity providers. The author of a directory calls Run from a test, and RunWriter
+// if it can be changed; the author of a protocol RunProtocol, and RunBrowser if it logs
+// people in with their browsers.
 package drivertest
 
 import (

@@ -4,6 +4,7 @@ package memprotocol
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"sync"
 
@@ -14,9 +15,13 @@ import (
 type Provider struct {
 	mu     sync.Mutex
 	known  map[string]driver.Assertion
+	codes  map[string]code // of LogIn; those that were used are empty
 	down   bool
 	closed bool
 }
+
+// code is what LogIn has given.
+type code struct{ credential, nonce string }
 
 // Know makes a credential one of somebody whom the provider asserts this about; nil
 // makes it void.
@@ -69,9 +74,38 @@ func (p *Provider) Begin(_ context.Context, flow driver.Flow) (string, error) {
 	return "https://provider.invalid/authorize?" + q.Encode(), nil
 }
 
-// Finish tells what is known of the credential that is the code.
-func (p *Provider) Finish(ctx context.Context, _ driver.Flow, query url.Values) (driver.Assertion, error) {
-	return p.Assert(ctx, query.Get("code"))
+// LogIn is what a browser does with the address of Begin: it logs in the holder of a
+// credential, and returns what the browser brings back. Its code is good for the log-in
+// that was begun there, once.
+func (p *Provider) LogIn(address, credential string) (url.Values, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.codes == nil {
+		p.codes = map[string]code{}
+	}
+	q, name := u.Query(), fmt.Sprintf("code-%d-", len(p.codes)+1)
+	p.codes[name] = code{credential, q.Get("nonce")}
+	return url.Values{"state": {q.Get("state")}, "code": {name}}, nil
+}
+
+// Finish tells what is known of the credential that is the code, or that LogIn has given
+// the code for.
+func (p *Provider) Finish(ctx context.Context, flow driver.Flow, query url.Values) (driver.Assertion, error) {
+	credential := query.Get("code")
+	p.mu.Lock()
+	c, issued := p.codes[credential]
+	if issued {
+		credential, p.codes[credential] = c.credential, code{}
+	}
+	p.mu.Unlock()
+	if issued && c.nonce != flow.Nonce {
+		return nil, driver.Errorf(driver.Unauthenticated, "The identity provider has ended another log-in.")
+	}
+	return p.Assert(ctx, credential)
 }
 
 // Close makes the provider one that cannot be asked.

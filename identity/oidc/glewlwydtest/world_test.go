@@ -74,7 +74,9 @@ func newWorld(t testing.TB, change ...func(*oidc.Config)) *world {
 		w.provider.AddUser(u)
 	}
 	svc, err := identity.Open(t.Context(), identity.Config{
-		AdminPassword: "admin-secret", Federation: w.federation(change), Services: []identity.CatalogEntry{{Type: "identity", Name: "keystone", Path: "/identity/v3"}}, Settings: identity.Settings{BcryptCost: bcrypt.MinCost},
+		AdminPassword: "admin-secret", Federation: w.federation(change),
+		Services: []identity.CatalogEntry{{Type: "identity", Name: "keystone", Path: "/identity/v3"}},
+		Settings: identity.Settings{BcryptCost: bcrypt.MinCost},
 	}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, svc.Close()) })
