@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,4 +114,72 @@ func sign256(key []byte, text string) []byte {
 	m := hmac.New(sha256.New, key)
 	m.Write([]byte(text))
 	return m.Sum(nil)
+}
+
+// What stands for less than its user is not exchanged for more.
+func TestTokensAreNotWidened(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	den, err := w.CreateProject(ctx, identity.CreateProjectOptions{Name: "den"})
+	require.NoError(t, err)
+	for _, on := range []identity.Assignment{{ProjectID: den.ID}, {DomainID: identity.DefaultDomainID}, {System: true}} {
+		on.UserID, on.RoleID = w.ann.ID, w.member.ID
+		require.NoError(t, w.Assign(ctx, on))
+	}
+	pair, err := w.CreateEC2Credential(ctx, w.ann.ID, w.lab.ID, nil)
+	require.NoError(t, err)
+	signed, _, err := w.LoginEC2(ctx, keysOf(t, pair).v2(time.Now()))
+	require.NoError(t, err)
+	app, secret, err := w.CreateApplicationCredential(ctx, identity.CreateApplicationCredentialOptions{Name: "a", UserID: w.ann.ID, ProjectID: w.lab.ID})
+	require.NoError(t, err)
+	robot, _, err := w.Login(ctx, identity.LoginRequest{AppCredential: &identity.AppCredentialLogin{ID: app.ID, Secret: secret}})
+	require.NoError(t, err)
+	system := byName("ann", "secret")
+	system.Scope.System = true
+	whole, _, err := w.Login(ctx, system)
+	require.NoError(t, err)
+
+	scopes := map[string]identity.LoginScope{
+		"none": {}, "unscoped": {Unscoped: true}, "system": {System: true},
+		"lab": {Project: &identity.ProjectRef{ID: w.lab.ID}}, "den": {Project: &identity.ProjectRef{ID: den.ID}},
+		"domain": {Domain: &identity.DomainRef{ID: identity.DefaultDomainID}},
+	}
+	for name, c := range map[string]struct {
+		token string
+		good  []string
+	}{
+		"EC2": {signed, []string{"none", "lab"}}, "application credential": {robot, []string{"none"}},
+		"system": {whole, []string{"none", "unscoped", "system"}},
+	} {
+		for to, scope := range scopes {
+			token, got, err := w.Login(ctx, identity.LoginRequest{Token: c.token, Scope: scope})
+			if !slices.Contains(c.good, to) {
+				require.Error(t, err, "%s to %s", name, to)
+				continue
+			}
+			require.NoError(t, err, "%s to %s", name, to)
+			if name != "system" {
+				require.Equal(t, "lab", got.Project.Name)
+				_, _, err = w.Login(ctx, identity.LoginRequest{Token: token, Scope: scopes["den"]})
+				require.Error(t, err, "nor in two steps")
+			}
+		}
+	}
+}
+
+func TestNamesHaveNoSpaceAroundThem(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.CreateUser(t.Context(), identity.CreateUserOptions{Name: " ann\u00a0"})
+	require.ErrorIs(t, err, fault.AlreadyExists, "it would look like the other")
+	bob, err := w.CreateUser(t.Context(), identity.CreateUserOptions{Name: "bob "})
+	require.NoError(t, err)
+	require.Equal(t, "bob", bob.Name)
+	like := "ann "
+	_, err = w.UpdateUser(t.Context(), bob.ID, identity.UpdateUserOptions{Name: &like})
+	require.ErrorIs(t, err, fault.AlreadyExists)
+	crew, err := w.CreateGroup(t.Context(), identity.CreateGroupOptions{Name: " crew"})
+	require.NoError(t, err)
+	require.Equal(t, "crew", crew.Name)
+	_, err = w.CreateGroup(t.Context(), identity.CreateGroupOptions{Name: "crew\t"})
+	require.ErrorIs(t, err, fault.AlreadyExists)
 }

@@ -134,6 +134,9 @@ func (s *Service) loginAsserted(ctx context.Context, path federationPath, a driv
 			return err
 		}
 		user, err = s.mapUser(ctx, tx, provider, protocol, a)
+		if err == nil && !suffice(&user, methodMapped) {
+			err = errDenied().Because(errors.New("the user's rules ask for further methods"))
+		}
 		return err
 	})
 	if err != nil {

@@ -206,6 +206,11 @@ func TestMappedToALocalUser(t *testing.T) {
 	token, got := a.comeTo(t, "ann's")
 	require.Equal(t, a.ann.ID, got.User.ID)
 	require.Nil(t, got.Federation)
+	mfa := identity.Attributes{"multi_factor_auth_rules": [][]string{{"password", "totp"}}}
+	_, err = a.UpdateUser(t.Context(), a.ann.ID, identity.UpdateUserOptions{Options: mfa})
+	require.NoError(t, err)
+	_, _, err = a.come("ann's")
+	require.ErrorIs(t, err, fault.Unauthenticated, "the rules of a user hold for every way to log in")
 	require.NoError(t, a.DeleteFederationProtocol(t.Context(), "acme", "openid"))
 	_, err = a.Validate(t.Context(), token)
 	require.ErrorIs(t, err, fault.Unauthenticated)

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -47,7 +48,7 @@ type ListGroupsOptions struct {
 // fault.AlreadyExists if it has a group of that name.
 func (s *Service) CreateGroup(ctx context.Context, opts CreateGroupOptions) (Group, error) {
 	g := Group{
-		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID,
+		ID: opts.ID, Name: strings.TrimSpace(opts.Name), DomainID: opts.DomainID,
 		Description: opts.Description, Extra: opts.Extra,
 	}
 	if g.ID == "" {
@@ -148,7 +149,9 @@ func (s *Service) UpdateGroup(ctx context.Context, id string, opts UpdateGroupOp
 	var g Group
 	err := s.update(ctx, "UpdateGroup", func(tx *state.Tx) error {
 		err := s.t.groups.Change(tx, id, func(old *Group) error {
-			set(&old.Name, opts.Name)
+			if opts.Name != nil {
+				old.Name = strings.TrimSpace(*opts.Name)
+			}
 			set(&old.Description, opts.Description)
 			old.Extra = old.Extra.merged(opts.Extra)
 			g = *old

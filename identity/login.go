@@ -206,7 +206,7 @@ func (s *Service) proofs(req LoginRequest) []proof {
 		return s.byOAuth1(ctx, *req.OAuth1, p)
 	})
 	add(req.Token != "", func(ctx context.Context, p *payload) (userRow, error) {
-		return s.byToken(ctx, req.Token, p)
+		return s.byToken(ctx, req.Token, req.Scope, p)
 	})
 	return list
 }
@@ -249,7 +249,7 @@ func (s *Service) byExternal(ctx context.Context, ref UserRef, p *payload) (user
 }
 
 // byToken is the method "token": the new token ends with the old one.
-func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRow, error) {
+func (s *Service) byToken(ctx context.Context, token string, want LoginScope, p *payload) (userRow, error) {
 	old, err := s.openToken(token)
 	if err != nil {
 		return userRow{}, err
@@ -264,20 +264,36 @@ func (s *Service) byToken(ctx context.Context, token string, p *payload) (userRo
 	if gone != nil {
 		return userRow{}, errDenied()
 	}
-	switch {
-	case t.OAuth1 != nil:
-		return userRow{}, fault.New(fault.Forbidden, "You are not authorized to perform the requested action: Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead.")
-	case t.Trust != nil:
-		return userRow{}, fault.New(fault.Forbidden, "You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	if err := t.mayBecome(want); err != nil {
+		return userRow{}, err
 	}
 	p.Methods |= old.Methods | methodToken
 	p.ExpiresAt, p.ChainID = old.ExpiresAt, old.ChainID
 	if p.ChainID == [auditLen]byte{} {
 		p.ChainID = old.AuditID
 	}
-	if old.AppCredID != "" {
+	if old.AppCredID != "" || old.Methods&methodEC2 != 0 { // which are for one project
 		p.AppCredID, p.Scope = old.AppCredID, old.Scope
 	}
 	p.Federation = old.Federation
 	return u, nil
+}
+
+// mayBecome refuses to exchange a token that stands for less than its user for one of
+// another scope, or for any.
+func (t *Token) mayBecome(want LoginScope) error {
+	reason := ""
+	switch {
+	case t.OAuth1 != nil:
+		reason = "Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead."
+	case t.Trust != nil:
+		reason = "Using trust-scoped token to create another token. Create a new trust-scoped token instead."
+	case t.AppCredential != nil && want != (LoginScope{}):
+		reason = "Using an application credential token to create a scoped token is not allowed."
+	case t.System && (want.Project != nil || want.Domain != nil):
+		reason = "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed."
+	default:
+		return nil
+	}
+	return fault.New(fault.Forbidden, "You are not authorized to perform the requested action: %s", reason)
 }

@@ -158,7 +158,7 @@ func TestApplicationCredentials(t *testing.T) {
 	elsewhere := identity.LoginRequest{Token: token}
 	elsewhere.Scope.System = true
 	_, _, err = w.Login(ctx, elsewhere)
-	require.ErrorIs(t, err, fault.Unauthenticated, "its tokens cannot change their scope")
+	require.ErrorIs(t, err, fault.Forbidden, "its tokens cannot change their scope")
 	_, again, err := w.Login(ctx, identity.LoginRequest{Token: token})
 	require.NoError(t, err)
 	require.Equal(t, []string{"reader"}, roleNames(again))

@@ -40,7 +40,7 @@ func (s *Service) findProject(r state.Reader, ref ProjectRef) (Project, bool) {
 // chooseScope settles what the token is for. Whether the user has a role there is
 // found out when the payload is resolved.
 func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error {
-	if p.AppCredID != "" || p.AccessTokenID != "" {
+	if p.AppCredID != "" || p.AccessTokenID != "" || p.Methods&methodEC2 != 0 {
 		return s.keepScope(r, want, p)
 	}
 	switch {
@@ -72,7 +72,8 @@ func (s *Service) chooseScope(r state.Reader, want LoginScope, p *payload) error
 	return nil
 }
 
-// keepScope refuses any scope but that of the application credential or access token.
+// keepScope refuses any scope but that of the application credential, the access token or
+// the pair of EC2 keys.
 func (s *Service) keepScope(r state.Reader, want LoginScope, p *payload) error {
 	if want.Unscoped || want.System || want.Domain != nil || want.TrustID != "" {
 		return errDenied()

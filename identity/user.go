@@ -71,8 +71,9 @@ type ListUsersOptions struct {
 }
 
 // CreateUser makes a user: fault.NotFound if the domain does not exist,
-// fault.AlreadyExists if it has a user of that name.
+// fault.AlreadyExists if it has a user of that name, white space around it aside.
 func (s *Service) CreateUser(ctx context.Context, opts CreateUserOptions) (User, error) {
+	opts.Name = strings.TrimSpace(opts.Name)
 	u := userRow{User: User{
 		ID: opts.ID, Name: opts.Name, DomainID: opts.DomainID, Enabled: !opts.Disabled,
 		DefaultProjectID: opts.DefaultProjectID, Description: opts.Description,
@@ -298,7 +299,9 @@ func (u *userRow) apply(opts UpdateUserOptions) {
 	if opts.Enabled != nil && !*opts.Enabled && u.Enabled {
 		u.Epoch++
 	}
-	set(&u.Name, opts.Name)
+	if opts.Name != nil {
+		u.Name = strings.TrimSpace(*opts.Name)
+	}
 	set(&u.Enabled, opts.Enabled)
 	set(&u.DefaultProjectID, opts.DefaultProjectID)
 	set(&u.Description, opts.Description)

@@ -18,6 +18,9 @@ import (
 // deadline, which goes by the machine's clock.
 const bodyTimeout = 30 * time.Second
 
+// firstRead is how many bytes of a body are read before memory is taken for more.
+const firstRead = 16 << 10
+
 // negotiate settles the microversion and says so in the answer.
 func (x *exchange) negotiate() error {
 	m := x.api.Microversions
@@ -148,12 +151,19 @@ func (x *exchange) readBody() ([]byte, error) {
 // readAll reads a body whose length is known, or negative if it is not. One that goes
 // over the limit is answered at once, without a wait for its end.
 func readAll(w http.ResponseWriter, from io.ReadCloser, length, limit int64) ([]byte, error) {
-	if length >= 0 {
-		body := make([]byte, length)
-		_, err := io.ReadFull(from, body)
-		return body, err
+	if length < 0 {
+		return io.ReadAll(http.MaxBytesReader(w, from, limit))
 	}
-	return io.ReadAll(http.MaxBytesReader(w, from, limit))
+	// Memory is taken as bytes come: a promise of many is no reason for it.
+	body := make([]byte, min(length, firstRead))
+	n, err := io.ReadFull(from, body)
+	for err == nil && int64(len(body)) < length {
+		body = append(body, make([]byte, min(length-int64(n), int64(n)))...)
+		var more int
+		more, err = io.ReadFull(from, body[n:])
+		n += more
+	}
+	return body, err
 }
 
 // tooLarge is the error of a body over the limit.
