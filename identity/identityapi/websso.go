@@ -63,10 +63,19 @@ func (a *api) beginWebSSO(ctx context.Context, r *httpapi.Request) (*httpapi.Res
 	}}, nil
 }
 
+// isSecure reports whether the browser speaks TLS.
+func isSecure(r *httpapi.Request) bool { return strings.HasPrefix(r.BaseURL, "https:") }
+
 // cookieName is that of the cookie of one log-in: a browser may have several under way.
-func cookieName(state string) string {
+// With TLS it has the prefix of cookies that only this host can have set: another one of
+// its domain must not have somebody end a log-in that a stranger has begun.
+func cookieName(r *httpapi.Request, state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return "websso-" + hex.EncodeToString(sum[:8])
+	name := "websso-" + hex.EncodeToString(sum[:8])
+	if isSecure(r) {
+		return "__Host-" + name
+	}
+	return name
 }
 
 // webSSOCookie keeps a log-in in the browser that began it. The provider sends the
@@ -75,11 +84,13 @@ func cookieName(state string) string {
 // without it the browser's own, which lets forms pass for a few minutes at most.
 func webSSOCookie(r *httpapi.Request, state, sealed string, seconds int, posts bool) string {
 	path := webSSOPath
-	base, err := url.Parse(r.BaseURL)
-	if err == nil {
+	secure, site := isSecure(r), http.SameSiteLaxMode
+	if base, err := url.Parse(r.BaseURL); err == nil {
 		path = base.Path + webSSOPath
 	}
-	secure, site := strings.HasPrefix(r.BaseURL, "https:"), http.SameSiteLaxMode
+	if secure {
+		path = "/" // browsers take the prefix with no other
+	}
 	switch {
 	case posts && secure:
 		site = http.SameSiteNoneMode
@@ -87,7 +98,7 @@ func webSSOCookie(r *httpapi.Request, state, sealed string, seconds int, posts b
 		site = 0
 	}
 	return (&http.Cookie{
-		Name: cookieName(state), Value: sealed, Path: path, MaxAge: seconds,
+		Name: cookieName(r, state), Value: sealed, Path: path, MaxAge: seconds,
 		HttpOnly: true, Secure: secure, SameSite: site,
 	}).String()
 }
@@ -100,7 +111,7 @@ func (a *api) finishWebSSO(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 // finish answers with a page that hands the token to the dashboard.
 func (a *api) finish(ctx context.Context, r *httpapi.Request, answer url.Values) (*httpapi.Response, error) {
 	state, sealed := answer.Get("state"), ""
-	if cookie, err := r.HTTP.Cookie(cookieName(state)); err == nil {
+	if cookie, err := r.HTTP.Cookie(cookieName(r, state)); err == nil {
 		sealed = cookie.Value
 	}
 	token, origin, err := a.svc.FinishWebSSO(ctx, r.Path("idp_id"), r.Path("protocol_id"), sealed, answer)

@@ -114,3 +114,41 @@ func TestWebSSORefusals(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.browse(jar, "GET", callback+"?code=bob%27s&state="+state).status, "both log-ins of a browser can end")
 	require.Equal(t, http.StatusOK, s.browse(jar, "GET", callback+"?code=bob%27s&state="+second).status)
 }
+
+// TestWebSSOCookie: what keeps a log-in in its browser is read by no script and sent to
+// no other host, and with TLS comes from no other host either.
+func TestWebSSOCookie(t *testing.T) {
+	s, _ := abroad(t)
+	for proto, name := range map[string]string{"http": "websso-", "https": "__Host-websso-"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/identity"+sso+"/websso/openid"+dashboard, nil)
+		require.NoError(t, err)
+		req.Header.Set("X-Forwarded-Proto", proto)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Len(t, resp.Cookies(), 1)
+		c := resp.Cookies()[0]
+		require.True(t, strings.HasPrefix(c.Name, name), c.Name)
+		require.True(t, c.HttpOnly)
+		require.Empty(t, c.Domain)
+		require.Equal(t, 600, c.MaxAge)
+		require.Equal(t, http.SameSiteLaxMode, c.SameSite)
+		require.Equal(t, proto == "https", c.Secure)
+		require.Equal(t, map[string]string{"http": "/identity" + sso, "https": "/"}[proto], c.Path)
+
+		to, err := url.Parse(resp.Header.Get("Location"))
+		require.NoError(t, err)
+		back := "/identity" + sso + "/identity_providers/acme/protocols/openid/callback?code=bob%27s&state=" + to.Query().Get("state")
+		req, err = http.NewRequestWithContext(t.Context(), "GET", s.url+back, nil)
+		require.NoError(t, err)
+		req.Header.Set("X-Forwarded-Proto", proto)
+		req.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+		resp, err = http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		require.Negative(t, resp.Cookies()[0].MaxAge)
+		require.Equal(t, c.Name, resp.Cookies()[0].Name)
+		require.Equal(t, c.Path, resp.Cookies()[0].Path)
+	}
+}

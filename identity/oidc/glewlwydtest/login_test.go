@@ -38,6 +38,7 @@ func TestGrants(t *testing.T) {
 	})
 	password := w.provider.Password(w.client, ada)
 	refreshed := w.provider.Ask(w.client, "refresh_token", url.Values{"refresh_token": {password.Refresh}})
+	device := w.provider.Device(w.client, ada)
 	ids := map[string]bool{}
 	for name, c := range map[string]struct{ protocol, credential string }{
 		"password, access token":           {"openid", password.Access},
@@ -45,6 +46,7 @@ func TestGrants(t *testing.T) {
 		"authorization code, access token": {"openid", code.Access},
 		"authorization code, ID token":     {"tokens", code.ID},
 		"refreshed access token":           {"openid", refreshed.Access},
+		"device, access token":             {"openid", device.Access},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := w.login(http.StatusCreated, c.protocol, c.credential)

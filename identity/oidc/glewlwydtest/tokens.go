@@ -25,17 +25,23 @@ func (s *Server) Ask(c Client, grant string, form url.Values) Tokens {
 	s.t.Helper()
 	form = maps.Clone(form)
 	form.Set("grant_type", grant)
-	req, err := http.NewRequest("POST", s.Issuer+"/token/", strings.NewReader(form.Encode()))
+	var tokens Tokens
+	s.post(c, "/token/", form, &tokens)
+	return tokens
+}
+
+// post sends a form to an endpoint of the provider, as a client.
+func (s *Server) post(c Client, path string, form url.Values, answer any) {
+	s.t.Helper()
+	req, err := http.NewRequest("POST", s.Issuer+path, strings.NewReader(form.Encode()))
 	require.NoError(s.t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(c.ID, c.Secret)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
-	require.Equal(s.t, http.StatusOK, resp.StatusCode, "%s: %s", grant, s.output.String())
-	var tokens Tokens
-	require.NoError(s.t, json.NewDecoder(resp.Body).Decode(&tokens))
-	return tokens
+	require.Equal(s.t, http.StatusOK, resp.StatusCode, "%s: %s", form.Get("grant_type"), s.output.String())
+	require.NoError(s.t, json.NewDecoder(resp.Body).Decode(answer))
 }
 
 // Password has a client log a user in with name and password.
@@ -52,12 +58,17 @@ func (s *Server) Visit(u User, address string) *url.URL {
 	at, err := url.Parse(address)
 	require.NoError(s.t, err)
 	require.Equal(s.t, s.url, at.Scheme+"://"+at.Host, "the browser is not sent to the provider")
+	return s.browse(u, at.Query().Get("client_id"), at.Query().Get("scope"), address)
+}
+
+// browse logs a user in, has it grant a client scopes, and follows an address.
+func (s *Server) browse(u User, client, scope, address string) *url.URL {
+	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(s.t, err)
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	require.NoError(s.t, call(browser, "POST", s.url+"/api/auth/", map[string]any{"username": u.Name, "password": u.Password}, nil))
-	grant := s.url + "/api/auth/grant/" + url.PathEscape(at.Query().Get("client_id"))
-	require.NoError(s.t, call(browser, "PUT", grant, map[string]any{"scope": at.Query().Get("scope")}, nil))
+	require.NoError(s.t, call(browser, "PUT", s.url+"/api/auth/grant/"+url.PathEscape(client), map[string]any{"scope": scope}, nil))
 	resp, err := browser.Get(address + "&g_continue")
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
@@ -65,6 +76,18 @@ func (s *Server) Visit(u User, address string) *url.URL {
 	to, err := resp.Location()
 	require.NoError(s.t, err)
 	return to
+}
+
+// Device has a client without a browser log a user in, who tells the provider a code.
+func (s *Server) Device(c Client, u User) Tokens {
+	s.t.Helper()
+	var told struct {
+		Code    string `json:"device_code"`
+		Address string `json:"verification_uri_complete"`
+	}
+	s.post(c, "/device_authorization/", url.Values{"scope": {"openid"}}, &told)
+	s.browse(u, c.ID, "openid", told.Address)
+	return s.Ask(c, "urn:ietf:params:oauth:grant-type:device_code", url.Values{"device_code": {told.Code}})
 }
 
 // Code returns an authorization code for a client, which a user's browser brings to the
