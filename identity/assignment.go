@@ -30,6 +30,9 @@ func domainTarget(id string) string  { return "domain:" + id }
 
 const systemTarget = "system:all"
 
+// inheritedMark is in the keys of assignments that are inherited.
+const inheritedMark = "inherited"
+
 func (a *Assignment) actor() string {
 	if a.GroupID != "" {
 		return groupActor(a.GroupID)
@@ -50,7 +53,7 @@ func (a *Assignment) target() string {
 func (a *Assignment) key() string {
 	inherited := ""
 	if a.Inherited {
-		inherited = "inherited"
+		inherited = inheritedMark
 	}
 	return state.Key(a.actor(), a.target(), a.RoleID, inherited)
 }

@@ -25,12 +25,12 @@ func (s *Service) heldUntil(r state.Reader, m *federatedMember) time.Time {
 	return m.VerifiedAt.Add(s.groupTTL(p))
 }
 
-// heldMemberships walks the memberships that an index holds under a key, and that hold
-// at the moment, whatever token their user has.
-func (s *Service) heldMemberships(r state.Reader, ix *state.Index[federatedMember], key string) iter.Seq[federatedMember] {
+// heldMemberships walks the memberships that an index holds under a key, from those of
+// one user on, and that hold at the moment, whatever token their user has.
+func (s *Service) heldMemberships(r state.Reader, ix *state.Index[federatedMember], from, key string) iter.Seq[federatedMember] {
 	return func(yield func(federatedMember) bool) {
 		now := s.core.Clock.Now()
-		for m := range s.t.federated.Where(r, ix, key) {
+		for m := range s.t.federated.WhereAfter(r, ix, from, key) {
 			if now.Before(s.heldUntil(r, &m)) && !yield(m) {
 				return
 			}
@@ -47,7 +47,7 @@ func (s *Service) membershipsEnd(r state.Reader, p *payload) time.Time {
 	}
 	var first time.Time
 	for _, id := range users {
-		for m := range s.heldMemberships(r, s.t.federatedUser, id) {
+		for m := range s.heldMemberships(r, s.t.federatedUser, "", id) {
 			if end := s.heldUntil(r, &m); first.IsZero() || end.Before(first) {
 				first = end
 			}

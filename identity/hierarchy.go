@@ -57,6 +57,18 @@ func (s *Service) descendants(r state.Reader, id string) []Project {
 	return list
 }
 
+// isBelow reports whether a project is below another one.
+func (s *Service) isBelow(r state.Reader, id, above string) bool {
+	p, err := s.t.projects.Get(r, id)
+	for err == nil && p.ParentID != "" {
+		if p.ParentID == above {
+			return true
+		}
+		p, err = s.t.projects.Get(r, p.ParentID)
+	}
+	return false
+}
+
 // checkEnabled holds a project that was enabled or disabled against those above and
 // below it, or makes those below it the same. A domain's projects stay as they are:
 // while it is disabled none of them can be used.

@@ -22,19 +22,31 @@ const looksBetween = 1024
 // as the page wants them. The walk had better begin behind the marker: what comes before
 // is passed one by one.
 func paged[T any](ctx context.Context, all iter.Seq[T], p Page, id func(*T) string, keep func(*T) bool) ([]T, error) {
-	list, passed := []T{}, 0
+	list, left := []T{}, whileAwaited(ctx)
 	for doc := range all {
 		if p.Limit > 0 && len(list) == p.Limit {
 			break
 		}
-		if passed++; passed%looksBetween == 0 && ctx.Err() != nil {
-			return nil, &fault.Error{Kind: fault.Of(ctx.Err()), Err: ctx.Err()}
+		if err := left(); err != nil {
+			return nil, err
 		}
 		if id(&doc) > p.Marker && keep(&doc) {
 			list = append(list, doc)
 		}
 	}
 	return list, nil
+}
+
+// whileAwaited gives what a long walk asks at each step: the error that ends it when its
+// caller waits no more.
+func whileAwaited(ctx context.Context) func() error {
+	passed := 0
+	return func() error {
+		if passed++; passed%looksBetween == 0 && ctx.Err() != nil {
+			return &fault.Error{Kind: fault.Of(ctx.Err()), Err: ctx.Err()}
+		}
+		return nil
+	}
 }
 
 // only walks one document, if it is there.

@@ -89,10 +89,11 @@ type tables struct {
 	impliesPrior *state.Index[implication]
 	impliesRole  *state.Index[implication]
 
-	assignments  *state.Collection[Assignment]
-	assignActor  *state.Index[Assignment]
-	assignTarget *state.Index[Assignment]
-	assignRole   *state.Index[Assignment]
+	assignments     *state.Collection[Assignment]
+	assignActor     *state.Index[Assignment]
+	assignTarget    *state.Index[Assignment]
+	assignRole      *state.Index[Assignment]
+	assignInherited *state.Index[Assignment] // those that are
 
 	regions         *state.Collection[Region]
 	regionParent    *state.Index[Region]
@@ -244,10 +245,16 @@ func (t *tables) defineRoles(db *state.DB) {
 	})
 	t.assignTarget = state.NewIndex("target", func(a *Assignment) []string { return []string{a.target()} })
 	t.assignRole = state.NewIndex("role", func(a *Assignment) []string { return []string{a.RoleID} })
+	t.assignInherited = state.NewIndex("inherited", func(a *Assignment) []string {
+		if !a.Inherited {
+			return nil
+		}
+		return []string{inheritedMark}
+	})
 	t.assignments = state.Define(db, state.Spec[Assignment]{
 		Name: "identity.assignments", Noun: "role assignment",
 		Key:     (*Assignment).key,
-		Indexes: []*state.Index[Assignment]{t.assignActor, t.assignTarget, t.assignRole},
+		Indexes: []*state.Index[Assignment]{t.assignActor, t.assignTarget, t.assignRole, t.assignInherited},
 	})
 }
 
