@@ -8,8 +8,8 @@ STATICCHECK_VERSION := v0.8.2
 STATICCHECK := bin/staticcheck-$(STATICCHECK_VERSION)
 
 # Packages whose tests run real guests, networks and servers: one at a time.
-REAL := ./compute/libvirt/... ./network/linux/... ./identity/ldap/... ./identity/oidc/glewlwydtest ./internal/guestimage/... \
-	./examples/server/...
+REAL := ./compute/libvirt/... ./network/linux/... ./identity/ldap/... ./identity/oidc/glewlwydtest ./identity/saml/pysaml2test \
+	./internal/guestimage/... ./examples/server/...
 real = $(shell go list $(REAL))
 fast = $(filter-out $(real),$(shell go list ./...))
 # The race detector costs tenfold: it watches where goroutines share memory.

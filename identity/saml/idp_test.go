@@ -156,11 +156,15 @@ func (a answer) signed(t testing.TB) *etree.Element {
 }
 
 // posted is a response in the form that a browser posts.
-func posted(t testing.TB, response *etree.Element) url.Values {
+func posted(t testing.TB, response *etree.Element, state ...string) url.Values {
 	t.Helper()
 	doc := etree.NewDocument()
 	doc.SetRoot(response)
 	text, err := doc.WriteToBytes()
 	require.NoError(t, err)
-	return url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString(text)}}
+	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString(text)}}
+	if len(state) > 0 {
+		form["RelayState"] = state
+	}
+	return form
 }

@@ -25,7 +25,7 @@ const (
 	// refreshAfter is how long metadata that were fetched count as new.
 	refreshAfter = time.Hour
 	// retryAfter is for how long metadata that could not be fetched are not tried again.
-	retryAfter = 10 * time.Second
+	retryAfter = 2 * time.Second
 )
 
 // metadata is what a provider says of itself.

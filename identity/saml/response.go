@@ -171,14 +171,12 @@ func (p *Provider) assertion(m *metadata, signed *etree.Element) driver.Assertio
 	a := driver.Assertion{}
 	for _, statement := range children(signed, nsAssertion, "AttributeStatement") {
 		for _, attribute := range children(statement, nsAssertion, "Attribute") {
-			name, friendly, values := attr(attribute, "Name"), attr(attribute, "FriendlyName"), valuesOf(attribute)
-			names := []string{name, p.cfg.Prefix + name}
-			if friendly != name {
-				names = append(names, friendly)
-			}
-			for _, n := range names {
-				if n != "" && len(values) > 0 {
-					a[n] = append(a[n], values...)
+			values := valuesOf(attribute)
+			names := []string{attr(attribute, "Name"), attr(attribute, "FriendlyName")}
+			for _, name := range slices.Compact(names) {
+				if name != "" && len(values) > 0 {
+					a[name] = append(a[name], values...)
+					a[p.cfg.Prefix+name] = append(a[p.cfg.Prefix+name], values...)
 				}
 			}
 		}

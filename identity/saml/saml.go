@@ -14,9 +14,8 @@
 //
 // # Attributes
 //
-// An attribute has the name that the provider gives it, its friendly name too, and the
-// name with Config.Prefix, as mappings written for Keystone behind mod_auth_mellon have
-// it. Several values are several. The subject's name is "MELLON_NAME_ID" and
+// An attribute has the name that the provider gives it and its friendly name, and both
+// with Config.Prefix, as mappings written for Keystone behind mod_auth_mellon have them. Several values are several. The subject's name is "MELLON_NAME_ID" and
 // driver.RemoteUser, the provider's entity id "MELLON_IDP" and "Shib-Identity-Provider".
 package saml
 

@@ -126,7 +126,7 @@ func TestAssertionsBecomeAttributes(t *testing.T) {
 	require.NoError(t, err)
 	for name, want := range map[string][]string{
 		driver.RemoteUser: {"bob"}, "MELLON_NAME_ID": {"bob"}, "MELLON_IDP": {providerID}, "Shib-Identity-Provider": {providerID},
-		"groups": {"crew", "guests"}, "urn:oid:1.3.6.1.4.1.5923.1.5.1.1": {"crew", "guests"},
+		"groups": {"crew", "guests"}, "MELLON_groups": {"crew", "guests"}, "urn:oid:1.3.6.1.4.1.5923.1.5.1.1": {"crew", "guests"},
 		"MELLON_urn:oid:1.3.6.1.4.1.5923.1.5.1.1": {"crew", "guests"}, "mail": {"bob@acme.example"}, "MELLON_mail": {"bob@acme.example"},
 		"IDP": {"another"}, "target": {"opaque"}, "nested": nil, "empty": nil,
 	} {
@@ -225,8 +225,8 @@ func (h *hands) AfterFunc(time.Duration, func()) func() bool { return func() boo
 func TestProviderAmongSeveral(t *testing.T) {
 	one := described(idpKey())
 	_, one, _ = strings.Cut(one, "-->")
-	several := `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">` + one +
-		strings.ReplaceAll(one, providerID, "https://other.example") + `</md:EntitiesDescriptor>`
+	several := "\ufeff" + `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">` + one +
+		strings.ReplaceAll(one, providerID, "https://other.example") + "</md:EntitiesDescriptor>\r\n"
 	_, err := saml.New(saml.Config{EntityID: cloudID, Metadata: []byte(several)})
 	require.ErrorIs(t, err, driver.Invalid)
 	p := newDriver(t, func(c *saml.Config) { c.Metadata, c.Provider = []byte(several), providerID })

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ func parse(text []byte, comments bool) (*etree.Element, error) {
 	doc.ReadSettings = etree.ReadSettings{
 		ValidateInput: true, PreserveDuplicateAttrs: true, MaxDepth: maxDepth, CharsetReader: utf8Only,
 	}
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if err := doc.ReadFromBytes(text); err != nil {
 		return nil, fmt.Errorf("the document is not well-formed: %w", err)
 	}
