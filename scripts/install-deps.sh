@@ -9,11 +9,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # QEMU and libvirt for guests, nftables and iproute2 for networks, an LDAP server and an
 # OpenID Connect provider (dbconfig-sqlite3 keeps a database server's client away), the
-# unmodified clients, a C compiler for SQLite, and what the guest images are built with.
+# unmodified clients and keystonemiddleware, a C compiler for SQLite, and what the guest images are built with.
 packages="
 qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients
 nftables iproute2 util-linux kmod procps gcc libc6-dev
-slapd glewlwyd dbconfig-sqlite3 python3-pysaml2 xmlsec1 python3-openstackclient openssh-client curl jq xorriso sqlite3
+slapd glewlwyd dbconfig-sqlite3 python3-pysaml2 xmlsec1 python3-openstackclient python3-keystonemiddleware openssh-client curl jq xorriso sqlite3
 $(bash internal/guestimage/build.sh --packages) $(bash internal/guestimage/debian.sh --packages)
 "
 

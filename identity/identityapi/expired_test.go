@@ -92,4 +92,7 @@ func TestAccessRulesAreEnforced(t *testing.T) {
 	s.want(http.StatusNotFound, "GET", "/v3/auth/tokens", robot, "", "X-Subject-Token", robot)
 	s.want(http.StatusNotFound, "GET", "/v3/auth/tokens", s.admin(), "", "X-Subject-Token", robot, header, "0.9")
 	s.want(http.StatusNotFound, "GET", "/v3/auth/tokens", s.admin(), "", "X-Subject-Token", robot, header, "new")
+
+	s.want(http.StatusNoContent, "DELETE", "/v3/auth/tokens", s.admin(), "", "X-Subject-Token", robot)
+	s.want(http.StatusUnauthorized, "GET", "/v3/users/"+user, robot, "")
 }

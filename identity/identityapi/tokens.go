@@ -64,12 +64,12 @@ func (a *api) subjectTarget(ctx context.Context, r *httpapi.Request) (policy.Tar
 	if subject == "" {
 		return nil, fault.New(fault.Invalid, "Expecting to find X-Subject-Token in the headers of the request.")
 	}
-	validate := a.svc.Validate
-	if r.HTTP.Method != http.MethodDelete && allowExpired(r) {
+	validate, revoking := a.svc.Validate, r.HTTP.Method == http.MethodDelete
+	if !revoking && allowExpired(r) {
 		validate = a.svc.ValidateExpired
 	}
 	t, err := validate(ctx, subject)
-	if err == nil && !knowsAccessRules(r) && t.Principal().AccessRules != nil {
+	if err == nil && !revoking && !knowsAccessRules(r) && t.Principal().AccessRules != nil {
 		err = fault.Unauthenticated
 	}
 	if fault.Of(err) == fault.Unauthenticated {
