@@ -80,7 +80,10 @@ func (a *api) createKeyPair(ctx context.Context, r *httpapi.Request) (*httpapi.R
 	}
 	caller, err := a.callerToken(ctx, r)
 	if err == nil {
-		err = mayKeep(caller, "ec2", b.ProjectID)
+		err = within(caller, identity.Credential{Type: "ec2", ProjectID: b.ProjectID})
+	}
+	if err == nil {
+		err = unrestricted(caller, "credentials")
 	}
 	if err != nil {
 		return nil, err
