@@ -29,9 +29,6 @@ type ask struct {
 	about string
 	// hide is as with a kind, for other ids than the kind's own.
 	hide string
-	// delegable says that delegated tokens may be used for it, though not for others
-	// that the route is for.
-	delegable bool
 	// open says that nothing in the path is hidden from anybody.
 	open bool
 	// lists says why one may list what one may not get by itself.

@@ -54,7 +54,9 @@ var barred = map[string][]means{
 	"GET /v3/users/{}/OS-OAUTH1/access_tokens/{}":    everyDelegation,
 	"DELETE /v3/users/{}/OS-OAUTH1/access_tokens/{}": everyDelegation,
 	"POST /v3/users/{}/credentials/OS-EC2":           {byRestrictedKey},
-	"POST /v3/credentials":                           everyDelegation, // of no project, unless the ask says more
+	"GET /v3/users/{}/credentials/OS-EC2/{}":         everyDelegation, // the keys here the user has made itself
+	"DELETE /v3/users/{}/credentials/OS-EC2/{}":      everyDelegation,
+	"POST /v3/credentials":                           everyDelegation,
 	"GET /v3/credentials/{}":                         everyDelegation,
 	"PATCH /v3/credentials/{}":                       everyDelegation,
 	"DELETE /v3/credentials/{}":                      everyDelegation,
@@ -66,7 +68,7 @@ func (d *drill) bars(p *persona) bool {
 	if d.prefix != "/identity" || p.by == "" {
 		return false
 	}
-	return p.by == bySignature || !d.ask.delegable && slices.Contains(barred[key(d.route)], p.by)
+	return p.by == bySignature || slices.Contains(barred[key(d.route)], p.by)
 }
 
 // outside reports whether the access rules of a persona's token are not for a route. A

@@ -170,8 +170,11 @@ var identityService = service{
 		"GET /v3/groups":                     ofOthers("domain_id=$domain"),
 		"GET /v3/projects":                   ofOthers("domain_id=$domain"),
 		"GET /v3/credentials":                ofOthers("user_id=$owner"),
-		"GET /v3/limits":                     ofOthers("project_id=$project"),
-		"GET /v3/auth/catalog":               {{refused: "a token for nothing has no catalog"}},
+		"GET /v3/limits": {
+			{lists: "services enforce all limits"},
+			{name: "of others", query: "project_id=$project", lists: "services enforce all limits"},
+		},
+		"GET /v3/auth/catalog": {{refused: "a token for nothing has no catalog"}},
 		// Whether there is such a domain or group, Keystone tells everybody who asks so.
 		"PATCH /v3/domains/{id}": {{open: true, body: `{"domain":{"description":"changed"}}`}},
 		"DELETE /v3/groups/{id}": {{open: true}},
@@ -187,7 +190,7 @@ var identityService = service{
 			{body: `{"credential":{"type":"cert","blob":"x","user_id":"$owner"}}`, target: map[string]string{"target.credential.user_id": "$owner"}},
 			{
 				name: "of a project", body: `{"credential":{"type":"cert","blob":"x","user_id":"$owner","project_id":"$project"}}`,
-				target: map[string]string{"target.credential.user_id": "$owner"}, delegable: true,
+				target: map[string]string{"target.credential.user_id": "$owner"},
 			},
 		},
 		"PATCH /v3/credentials/{id}": {{body: `{"credential":{"blob":"changed"}}`}},
