@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -224,4 +225,38 @@ func TestProviderThatIsBusy(t *testing.T) {
 	asks := p.driver(func(c *oidc.Config) { c.UserInfo = true })
 	_, err = asks.Assert(t.Context(), p.sign(nil, p.claims(nil)))
 	require.ErrorIs(t, err, driver.Unavailable)
+}
+
+// TestSlowProvider: log-ins that wait for the provider are bounded, and those that need
+// not ask it go on meanwhile.
+func TestSlowProvider(t *testing.T) {
+	asked, answered := make(chan struct{}, 1), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-answered
+		answer(w, map[string]any{"active": true, "sub": "17", "client_id": "cloud"})
+	}))
+	defer slow.Close()
+	release := sync.OnceFunc(func() { close(answered) })
+	defer release()
+	p := newIDP(t)
+	p.says = map[string]any{"introspection_endpoint": slow.URL}
+	d := p.driver(func(c *oidc.Config) { c.MaxCalls, c.Timeout = 1, time.Minute })
+	good := p.sign(nil, p.claims(nil))
+	_, err := d.Assert(t.Context(), good)
+	require.NoError(t, err)
+	first := make(chan error, 1)
+	go func() {
+		_, err := d.Assert(t.Context(), "opaque")
+		first <- err
+	}()
+	<-asked
+	_, err = d.Assert(t.Context(), "opaque")
+	require.ErrorIs(t, err, driver.Unavailable)
+	_, err = d.Assert(t.Context(), good)
+	require.NoError(t, err)
+	release()
+	require.NoError(t, <-first)
+	_, err = d.Assert(t.Context(), "opaque")
+	require.NoError(t, err, "its place is free again")
 }

@@ -3,9 +3,6 @@ package oidc
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -187,40 +184,4 @@ func unreachable(cause error) error {
 // denied is the error of a credential that is not good.
 func denied(cause error) error {
 	return driver.Because(driver.Errorf(driver.Unauthenticated, "The identity provider's token is not valid."), cause)
-}
-
-// maxAnswer bounds what is read of an answer of a provider.
-const maxAnswer = 1 << 20
-
-// bounded is a transport whose answers are bounded.
-type bounded struct{ http.RoundTripper }
-
-// RoundTrip sends a request. What is too much of its answer is an error, and so is that
-// the provider cannot answer now: neither says anything of a token.
-func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests {
-		_ = resp.Body.Close() // it is not read
-		return nil, unreachable(errors.New("the identity provider answers " + resp.Status))
-	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer}
-	return resp, nil
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-// Read reads what is left.
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("an answer of the identity provider is larger than %d bytes", maxAnswer)
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
 }

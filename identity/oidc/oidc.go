@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -31,7 +32,9 @@ import (
 
 // Config of New. Issuer and ClientID are required.
 type Config struct {
-	Issuer       string // the provider's address, exactly as it calls itself
+	// Issuer is the provider's address, exactly as it calls itself: with https, unless it
+	// is on this machine.
+	Issuer       string
 	ClientID     string
 	ClientSecret string // empty for a public client
 	// Scopes are those that are asked for with a browser; default "openid", "profile"
@@ -48,7 +51,8 @@ type Config struct {
 	Timeout time.Duration
 	// Transport of the requests; default http.DefaultTransport's settings.
 	Transport http.RoundTripper
-	// MaxCalls is how many log-ins may wait for the provider at once; default 64.
+	// MaxCalls is how many requests to the provider may be under way; default 64. Log-ins
+	// that need no answer of the provider are in nobody's way.
 	MaxCalls int
 	Clock    clock.Clock // default: the machine's
 }
@@ -59,15 +63,14 @@ type Config struct {
 type Provider struct {
 	cfg      Config
 	client   *http.Client
-	calls    chan struct{} // held by log-ins at work
 	metadata *metadata
 }
 
 // New returns a driver for a provider, which it does not ask anything yet.
 func New(cfg Config) (*Provider, error) {
 	issuer, err := url.Parse(cfg.Issuer)
-	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && issuer.Scheme != "http" {
-		return nil, driver.Errorf(driver.Invalid, "oidc: Issuer must be an address of the form https://…")
+	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && !isLocal(issuer) {
+		return nil, driver.Errorf(driver.Invalid, "oidc: Issuer must be an address of the form https://…, or http://… on this machine.")
 	}
 	if cfg.ClientID == "" {
 		return nil, driver.Errorf(driver.Invalid, "oidc: ClientID is missing.")
@@ -91,14 +94,20 @@ func New(cfg Config) (*Provider, error) {
 			MaxConnsPerHost: cfg.MaxCalls, IdleConnTimeout: time.Minute,
 		}
 	}
-	p := &Provider{cfg: cfg, calls: make(chan struct{}, cfg.MaxCalls)}
+	p := &Provider{cfg: cfg}
 	p.client = &http.Client{
-		Timeout: cfg.Timeout, Transport: &bounded{transport},
+		Timeout: cfg.Timeout, Transport: &bounded{transport, make(chan struct{}, cfg.MaxCalls)},
 		// A provider's endpoints answer themselves. Secrets are sent nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	p.metadata = newMetadata(p)
 	return p, nil
+}
+
+// isLocal reports whether an address without TLS is one that nobody else can answer at.
+func isLocal(u *url.URL) bool {
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.IsLoopback())
 }
 
 // Close closes idle connections.
@@ -109,10 +118,7 @@ func (p *Provider) Close() error {
 
 // Assert tells what the provider says of the holder of an ID token or an access token.
 func (p *Provider) Assert(ctx context.Context, token string) (driver.Assertion, error) {
-	ctx, done, err := p.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
+	ctx, done := p.begin(ctx)
 	defer done()
 	m, err := p.metadata.get(ctx)
 	if err != nil {
@@ -138,15 +144,9 @@ func (p *Provider) Assert(ctx context.Context, token string) (driver.Assertion, 
 	return p.assertion(claims), nil
 }
 
-// begin bounds how many log-ins wait for the provider, and for how long.
-func (p *Provider) begin(ctx context.Context) (context.Context, func(), error) {
-	select {
-	case p.calls <- struct{}{}:
-	default:
-		return nil, nil, driver.Errorf(driver.Unavailable, "Too many log-ins wait for the identity provider. Try again later.")
-	}
-	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, p.client), 2*p.cfg.Timeout)
-	return ctx, func() { cancel(); <-p.calls }, nil
+// begin bounds how long a log-in waits for the provider.
+func (p *Provider) begin(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(oidc.ClientContext(ctx, p.client), 2*p.cfg.Timeout)
 }
 
 // meant reports whether a token is meant for, or was issued to, who is trusted: one that
@@ -172,10 +172,7 @@ func (p *Provider) oauth(m *discovered, redirect string) *oauth2.Config {
 
 // Begin returns the address of the provider's log-in page.
 func (p *Provider) Begin(ctx context.Context, flow driver.Flow) (string, error) {
-	ctx, done, err := p.begin(ctx)
-	if err != nil {
-		return "", err
-	}
+	ctx, done := p.begin(ctx)
 	defer done()
 	m, err := p.metadata.get(ctx)
 	if err != nil {
@@ -192,10 +189,7 @@ func (p *Provider) Finish(ctx context.Context, flow driver.Flow, query url.Value
 	if iss := query.Get("iss"); iss != "" && iss != p.cfg.Issuer { // RFC 9207
 		return nil, denied(errors.New("the answer is of another provider"))
 	}
-	ctx, done, err := p.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
+	ctx, done := p.begin(ctx)
 	defer done()
 	m, err := p.metadata.get(ctx)
 	if err != nil {

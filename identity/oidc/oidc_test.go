@@ -25,6 +25,7 @@ import (
 func TestConfigIsChecked(t *testing.T) {
 	for _, cfg := range []oidc.Config{
 		{}, {Issuer: "https://x.example"}, {ClientID: "x"}, {ClientID: "x", Issuer: "x.example"}, {ClientID: "x", Issuer: "ftp://x.example"},
+		{ClientID: "x", Issuer: "http://x.example"}, {ClientID: "x", Issuer: "http://127.0.0.1.x.example"}, {ClientID: "x", Issuer: "http://10.0.0.1"},
 	} {
 		_, err := oidc.New(cfg)
 		require.ErrorIs(t, err, driver.Invalid, "%v", cfg)

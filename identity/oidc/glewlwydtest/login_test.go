@@ -118,4 +118,10 @@ func TestWhatTheProviderSaysCounts(t *testing.T) {
 	user, err := w.svc.GetUser(t.Context(), first.at(t, "token", "user", "id").(string))
 	require.NoError(t, err)
 	require.Equal(t, "countess@acme.example", user.Email)
+
+	// Who is disabled here stays out, whatever the provider says.
+	_, err = w.svc.UpdateUser(t.Context(), user.ID, identity.UpdateUserOptions{Enabled: new(bool)})
+	require.NoError(t, err)
+	w.check(http.StatusNotFound, second.token)
+	w.login(http.StatusUnauthorized, "openid", tokens.Access)
 }
