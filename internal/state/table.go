@@ -62,18 +62,35 @@ func buildTable(s schema, docs []any, revision uint64) *table {
 		t.docs.Load(r.ix, ref{r.doc})
 	}
 	for i := range t.indexes {
-		entries := make([]entry, 0, len(refs))
-		for _, r := range refs {
-			for _, k := range s.keys(i, r.ix, r.doc) {
-				entries = append(entries, entry{k, r.doc})
-			}
-		}
-		slices.SortStableFunc(entries, byKey)
-		for _, e := range entries {
-			t.indexes[i].Load(e)
+		for _, k := range indexed(s, i, refs) {
+			t.indexes[i].Load(entry{k.ix, refs[k.ref].doc})
 		}
 	}
 	return t
+}
+
+// indexKey is a key that an index has for one of the documents at hand.
+type indexKey struct {
+	ix  string
+	ref int // where the document is
+}
+
+// indexed returns the keys of an index for documents that are in order, in the order of
+// the index.
+func indexed(s schema, index int, refs []entry) []indexKey {
+	keys := make([]indexKey, 0, len(refs))
+	for i, r := range refs {
+		for _, k := range s.keys(index, r.ix, r.doc) {
+			keys = append(keys, indexKey{k, i})
+		}
+	}
+	slices.SortFunc(keys, func(a, b indexKey) int {
+		if order := cmp.Compare(a.ix, b.ix); order != 0 {
+			return order
+		}
+		return a.ref - b.ref
+	})
+	return keys
 }
 
 func (t *table) less(a, b entry) bool {
