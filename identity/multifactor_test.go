@@ -222,3 +222,15 @@ func FuzzReceipt(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPasscode(f *testing.F) {
+	f.Add(totpSecret, int64(59))
+	f.Add("ge======", int64(-1))
+	f.Add("g e", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, secret string, at int64) {
+		code, ok := identity.Passcode(secret, time.Unix(at, 0))
+		again, _ := identity.Passcode(secret, time.Unix(at, 0))
+		require.Equal(t, code, again)
+		require.Equal(t, ok, len(code) == 6, "%q at %d is %q", secret, at, code)
+	})
+}
