@@ -290,6 +290,11 @@ func (x *resource[T]) handleCreate(ctx context.Context, r *httpapi.Request) (*ht
 	if err != nil {
 		return nil, err
 	}
+	for _, c := range all {
+		if c.project == "" { // a rule may let in who has no project
+			return nil, fault.New(fault.Invalid, "project_id or tenant_id is required, as the token is for no project.").WithCode("HTTPBadRequest")
+		}
+	}
 	views := make([]view, 0, len(all))
 	var made []string
 	for _, c := range all {

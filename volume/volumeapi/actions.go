@@ -147,7 +147,11 @@ func (a *api) upload(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	if b.Format == "" {
 		b.Format = "raw"
 	}
-	id, err := a.svc.UploadToImage(ctx, v.ID, r.Principal.ProjectID, volume.UploadOptions{
+	owner, err := newOwner(r)
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.svc.UploadToImage(ctx, v.ID, owner, volume.UploadOptions{
 		Name: b.Name, DiskFormat: b.Format, Visibility: b.Visibility, Protected: bool(b.Protected), Force: bool(b.Force),
 	})
 	if err != nil {

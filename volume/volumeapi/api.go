@@ -66,6 +66,15 @@ func scope(r *httpapi.Request) string {
 	return r.Principal.ProjectID
 }
 
+// newOwner is the project that something new will belong to. A token that is for none
+// makes nothing, not even an administrator's.
+func newOwner(r *httpapi.Request) (string, error) {
+	if r.Principal.ProjectID == "" {
+		return "", fault.New(fault.Invalid, "Malformed request url: the token is for no project, to which something new could belong.")
+	}
+	return r.Principal.ProjectID, nil
+}
+
 // noProject is the id of none.
 const noProject = "-"
 

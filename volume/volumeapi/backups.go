@@ -127,7 +127,11 @@ func (a *api) createBackup(ctx context.Context, r *httpapi.Request) (*httpapi.Re
 	if b.Incremental {
 		return nil, fault.New(fault.Invalid, "Invalid backup: No backups available to do an incremental backup: all backups of this cloud are full ones.")
 	}
-	bk, err := a.svc.CreateBackup(ctx, r.Principal.ProjectID, volume.CreateBackupOptions{
+	owner, err := newOwner(r)
+	if err != nil {
+		return nil, err
+	}
+	bk, err := a.svc.CreateBackup(ctx, owner, volume.CreateBackupOptions{
 		VolumeID: b.VolumeID, SnapshotID: b.SnapshotID, Name: b.Name, Description: b.Description, Container: b.Container,
 		Force: bool(b.Force), Metadata: b.Metadata, Zone: b.Zone,
 	})

@@ -70,7 +70,11 @@ func (a *api) createSnapshot(ctx context.Context, r *httpapi.Request) (*httpapi.
 		}
 		force = true
 	}
-	snap, err := a.svc.CreateSnapshot(ctx, r.Principal.ProjectID, volume.CreateSnapshotOptions{
+	owner, err := newOwner(r)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := a.svc.CreateSnapshot(ctx, owner, volume.CreateSnapshotOptions{
 		VolumeID: b.VolumeID, Name: text(either(b.Name, b.DisplayName)), Description: text(b.Description),
 		Force: force, Metadata: b.Metadata,
 	})

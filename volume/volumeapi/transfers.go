@@ -164,7 +164,11 @@ func (a *api) acceptTransfer(ctx context.Context, r *httpapi.Request) (*httpapi.
 	if err != nil {
 		return nil, err
 	}
-	t, err := a.svc.AcceptTransfer(ctx, r.Path("transfer_id"), b.Key, r.Principal.ProjectID)
+	owner, err := newOwner(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.svc.AcceptTransfer(ctx, r.Path("transfer_id"), b.Key, owner)
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,11 @@ func (a *api) seesSource(ctx context.Context, r *httpapi.Request, b *newVolume) 
 
 func (a *api) createVolume(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	b := httpapi.Kept[newVolume](r)
-	v, err := a.svc.CreateVolume(ctx, r.Principal.ProjectID, volume.CreateOptions{
+	owner, err := newOwner(r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.svc.CreateVolume(ctx, owner, volume.CreateOptions{
 		Name: text(either(b.Name, b.DisplayName)), Description: text(either(b.Description, b.DisplayDescription)),
 		SizeGiB: int(b.Size), Type: b.Type, Zone: b.Zone, SnapshotID: b.SnapshotID, SourceID: b.SourceID,
 		ImageID: b.image(), BackupID: b.BackupID, MultiAttach: bool(b.MultiAttach), Metadata: b.Metadata,

@@ -33,8 +33,16 @@ type ask struct {
 	open bool
 	// lists says why one may list what one may not get by itself.
 	lists string
+	// tells says why an outsider may read the names of what belongs to P.
+	tells string
 	// changes says why one who is allowed changes something by reading.
 	changes string
+	// newest asks are not for old microversions.
+	newest bool
+	// fails says why nobody who is allowed has success.
+	fails string
+	// owned things belong to the project of the token: without one they are not made.
+	owned bool
 	// absent says why one who is allowed may be told that something is not there.
 	absent string
 	// unproved says why one who is allowed may get 401: for a proof beyond the token.
@@ -62,6 +70,7 @@ type drill struct {
 	hidden, decoyed string // the two ids
 	target          policy.Target
 	own             bool // target is the caller's own
+	oldest          bool // asked in the oldest microversion that has the route
 }
 
 // key is what a route is called in the tables: names in braces do not matter.
@@ -115,6 +124,10 @@ func (w *world) drills() (all []drill, problems []string) {
 					continue
 				}
 				all = append(all, d)
+				old := d
+				if old.oldest = true; old.version() != d.version() && !a.newest {
+					all = append(all, old)
+				}
 			}
 			for _, rule := range append([]string{r.Policy}, r.Also...) {
 				if !rules[rule] {
@@ -155,8 +168,10 @@ func (w *world) drill(prefix string, api httpapi.API, r httpapi.Route, a ask) (d
 			return d, err
 		}
 		value := w.values[k.name]
-		if other, ok := a.with[k.at]; ok {
-			value = w.fill(other)
+		for at, other := range a.with {
+			if slices.Contains(strings.Fields(k.at), at) {
+				value = w.fill(other)
+			}
 		}
 		segments[i], decoy[i] = value, value
 		if len(d.kinds) == 0 {
@@ -220,8 +235,14 @@ func otherID(id string) string {
 	return string(turned)
 }
 
-// version is the newest microversion in which the route exists.
+// version is the newest microversion in which the route exists, or the oldest.
 func (d *drill) version() httpapi.Version {
+	if d.oldest && d.api.Microversions != nil {
+		if d.route.Min != (httpapi.Version{}) {
+			return d.route.Min
+		}
+		return d.api.Microversions.Min
+	}
 	if d.route.Max != (httpapi.Version{}) || d.api.Microversions == nil {
 		return d.route.Max
 	}
@@ -252,6 +273,9 @@ func (d *drill) String() string {
 	name := d.prefix + " " + key(d.route)
 	if d.ask.name != "" {
 		name += " (" + d.ask.name + ")"
+	}
+	if d.oldest {
+		name += " in " + d.version().String()
 	}
 	return name
 }

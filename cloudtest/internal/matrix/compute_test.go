@@ -40,6 +40,10 @@ var computeService = service{
 			name: "flavor", at: "flavors", make: "POST /v2.1/flavors", as: "admin", id: "flavor.id",
 			body: `{"flavor":{"name":"tiny","vcpus":1,"ram":64,"disk":0}}`,
 		},
+		{
+			name: "bigflavor", make: "POST /v2.1/flavors", as: "admin", id: "flavor.id",
+			body: `{"flavor":{"name":"big","vcpus":2,"ram":256,"disk":2}}`,
+		},
 		{make: "POST /v2.1/flavors/$flavor/os-extra_specs", as: "admin", body: `{"extra_specs":{"color":"blue"}}`},
 		{
 			name: "privateflavor", make: "POST /v2.1/flavors", as: "admin", id: "flavor.id",
@@ -67,12 +71,31 @@ var computeService = service{
 	asks: map[string][]ask{
 		"GET /v2.1/servers":        {{}, {name: "of all projects", query: "all_tenants=1", rule: "os_compute_api:servers:index:get_all_tenants"}},
 		"GET /v2.1/servers/detail": {{}, {name: "of all projects", query: "all_tenants=1", rule: "os_compute_api:servers:detail:get_all_tenants"}},
-		"POST /v2.1/servers":       {{body: `{"server":{"name":"fresh","flavorRef":"$flavor0","imageRef":"$guestimage","networks":"none"}}`}},
+		"POST /v2.1/servers":       {{newest: true, body: `{"server":{"name":"fresh","flavorRef":"$flavor0","imageRef":"$guestimage","networks":"none"}}`}},
 		"POST /v2.1/servers/{server_id}/os-volume_attachments":      {{body: `{"volumeAttachment":{"volumeId":"$volume"}}`}},
 		"PUT /v2.1/servers/{server_id}/metadata/{key}":              {{body: `{"meta":{"color":"red"}}`}},
 		"POST /v2.1/servers/{server_id}/action#addFloatingIp":       {{body: `{"addFloatingIp":{"address":"203.0.113.200"}}`, absent: "there is no such address"}},
 		"POST /v2.1/servers/{server_id}/action#removeFloatingIp":    {{body: `{"removeFloatingIp":{"address":"203.0.113.200"}}`, absent: "there is no such address"}},
-		"POST /v2.1/servers/{server_id}/action#removeFixedIp":       {{body: `{"removeFixedIp":{"address":"10.7.0.200"}}`}},
+		"POST /v2.1/servers/{server_id}/action#unshelve":            {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#resume":              {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#confirmResize":       {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#unpause":             {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#os-start":            {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#revertResize":        {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#restore":             {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#shelveOffload":       {{fails: active}},
+		"POST /v2.1/servers/{server_id}/action#resize":              {{body: `{"resize":{"flavorRef":"$bigflavor"}}`}},
+		"POST /v2.1/servers/{server_id}/action#rebuild":             {{body: `{"rebuild":{"imageRef":"$guestimage"}}`}},
+		"POST /v2.1/servers/{server_id}/action#os-getSPICEConsole":  {{body: `{"os-getSPICEConsole":{"type":"spice-html5"}}`, fails: console}},
+		"POST /v2.1/servers/{server_id}/action#os-getVNCConsole":    {{body: `{"os-getVNCConsole":{"type":"novnc"}}`, fails: console}},
+		"POST /v2.1/servers/{server_id}/action#os-getSerialConsole": {{body: `{"os-getSerialConsole":{"type":"serial"}}`, fails: console}},
+		"POST /v2.1/servers/{server_id}/action#addFixedIp":          {{body: `{"addFixedIp":{"networkId":"$network"}}`}},
+		"PUT /v2.1/flavors/{id}/os-extra_specs/{key}":               {{body: `{"color":"red"}`}},
+		"POST /v2.1/welkin-what-fits":                               {{fails: "it names nothing that could fit"}},
+		"GET /v2.1/flavors/{id}": {{}, {
+			name: "of another project", with: map[string]string{"flavors": "$privateflavor"}, hide: "project", target: mine,
+		}},
+		"POST /v2.1/servers/{server_id}/action#removeFixedIp":       {{body: `{"removeFixedIp":{"address":"10.7.0.200"}}`, fails: "it has no such address"}},
 		"POST /v2.1/servers/{server_id}/action#addSecurityGroup":    {{body: `{"addSecurityGroup":{"name":"secret-of-p-group"}}`}},
 		"POST /v2.1/servers/{server_id}/action#removeSecurityGroup": {{body: `{"removeSecurityGroup":{"name":"default"}}`}},
 		"GET /v2.1/os-security-groups":                              {{changes: "the first look at the groups of a project makes the default one"}},
@@ -87,6 +110,9 @@ var computeService = service{
 		"DELETE /v2.1/os-floating-ips/{id}":                {{absent: proxied}},
 		"POST /v2.1/os-aggregates/{id}/action#add_host":    {{body: `{"add_host":{"host":"$host"}}`}},
 		"POST /v2.1/os-aggregates/{id}/action#remove_host": {{body: `{"remove_host":{"host":"$host"}}`, absent: "no host is in it"}},
+		"POST /v2.1/servers/{server_id}/os-interface":      {{body: `{"interfaceAttachment":{"net_id":"$network"}}`}},
+		"GET /v2.1/os-hypervisors/{id}":                    {{newest: true}}, // old ids are numbers
+		"GET /v2.1/os-hypervisors/{id}/uptime":             {{newest: true}},
 		"GET /v2.1/os-hypervisors/{id}/servers":            {{with: map[string]string{"os-hypervisors": "$host"}}},
 		"GET /v2.1/os-hypervisors/{id}/search":             {{with: map[string]string{"os-hypervisors": "$host"}}},
 		"PUT /v2.1/os-services/force-down":                 {{body: `{"host":"$host","binary":"nova-compute","forced_down":true}`}},
@@ -94,18 +120,25 @@ var computeService = service{
 		"PUT /v2.1/os-services/disable":                    {{body: `{"host":"$host","binary":"nova-compute"}`}},
 		"PUT /v2.1/os-services/disable-log-reason":         {{body: `{"host":"$host","binary":"nova-compute","disabled_reason":"rest"}`}},
 		// A keypair belongs to a user: without a query, to the one who asks.
-		"GET /v2.1/os-keypairs/{name}":    {{absent: "it is the owner's"}, {name: "of a user", query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
-		"DELETE /v2.1/os-keypairs/{name}": {{absent: "it is the owner's"}, {name: "of a user", query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
-		"GET /v2.1/os-keypairs":           {{}, {name: "of a user", query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
+		"GET /v2.1/os-keypairs/{name}":    {{absent: "it is the owner's"}, {name: "of a user", newest: true, query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
+		"DELETE /v2.1/os-keypairs/{name}": {{absent: "it is the owner's"}, {name: "of a user", newest: true, query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
+		"GET /v2.1/os-keypairs":           {{}, {name: "of a user", newest: true, query: "user_id=$owner", target: map[string]string{"user_id": "$owner"}}},
 		"POST /v2.1/os-keypairs": {
-			{body: `{"keypair":{"name":"fresh","type":"ssh"}}`},
-			{name: "of a user", body: `{"keypair":{"name":"fresh","type":"ssh","user_id":"$owner"}}`, target: map[string]string{"user_id": "$owner"}},
+			{newest: true, body: `{"keypair":{"name":"fresh","type":"ssh"}}`},
+			{name: "of a user", newest: true, body: `{"keypair":{"name":"fresh","type":"ssh","user_id":"$owner"}}`, target: map[string]string{"user_id": "$owner"}},
 		},
 		"GET /v2.1/flavors/{id}/os-flavor-access":           {{with: map[string]string{"flavors": "$privateflavor"}}},
 		"POST /v2.1/flavors/{id}/action#addTenantAccess":    {{with: map[string]string{"flavors": "$privateflavor"}, body: `{"addTenantAccess":{"tenant":"$other"}}`}},
 		"POST /v2.1/flavors/{id}/action#removeTenantAccess": {{with: map[string]string{"flavors": "$privateflavor"}, body: `{"removeTenantAccess":{"tenant":"$project"}}`}},
 	},
 }
+
+// active and console say why one who may not find a server in the state, or on the host,
+// for what is asked.
+const (
+	active  = "the server is active"
+	console = "the host may have no such console"
+)
 
 // proxied says why an administrator may not find what another project has.
 const proxied = "proxies have only what the project of the token has"

@@ -53,6 +53,8 @@ var barred = map[string][]means{
 	"GET /v3/users/{}/OS-OAUTH1/access_tokens":       everyDelegation,
 	"GET /v3/users/{}/OS-OAUTH1/access_tokens/{}":    everyDelegation,
 	"DELETE /v3/users/{}/OS-OAUTH1/access_tokens/{}": everyDelegation,
+	"GET /v3/users/{}/credentials/OS-EC2/{}":         everyDelegation, // the user has made it by itself
+	"DELETE /v3/users/{}/credentials/OS-EC2/{}":      everyDelegation,
 	"POST /v3/users/{}/credentials/OS-EC2":           {byRestrictedKey},
 	"GET /v3/users/{}/credentials/OS-EC2/{}":         everyDelegation, // the keys here the user has made itself
 	"DELETE /v3/users/{}/credentials/OS-EC2/{}":      everyDelegation,
@@ -153,10 +155,13 @@ func (a agent) portalOf(t *testing.T, name string, of *persona, role string) *pe
 	require.NoError(t, err)
 	s.token, s.key, s.verifier = access.ID, hidden+"&"+access.Secret, ""
 	signed := s.sign("3")
+	s.token, s.key = "", hidden+"&"
+	waiting, err := a.Identity.CreateRequestToken(ctx, s.sign("4"), a.here.ID)
+	require.NoError(t, err)
 	who := *of.who
 	who.Roles = implied[role]
 	token := a.login(t, identity.LoginRequest{OAuth1: &signed})
-	return &persona{name: name, token: token, who: &who, by: byAccessToken, from: access.ID}
+	return &persona{name: name, token: token, who: &who, by: byAccessToken, from: access.ID, asked: waiting.ID}
 }
 
 // signed is a program that signs what it asks with an EC2 credential.

@@ -156,7 +156,7 @@ var identityService = service{
 			make: "PUT /v3/OS-FEDERATION/service_providers/south", as: "admin", body: serviceProvider,
 		},
 		{name: "consumer", at: "consumers", make: "POST /v3/OS-OAUTH1/consumers", as: "admin", id: "consumer.id", body: `{"consumer":{}}`},
-		{name: "requesttoken", at: "authorize", value: "00000000000000000000000000000001"},
+		{name: "requesttoken", at: "authorize", value: "$requested"},
 		{name: "accesstoken", at: "access_tokens", value: "$accessgiven"},
 		{name: "tag", at: "tags", value: "blue"},
 		{make: "PUT /v3/projects/$project/tags/$tag", as: "admin"},
@@ -193,6 +193,26 @@ var identityService = service{
 				target: map[string]string{"target.credential.user_id": "$owner"},
 			},
 		},
+		"PATCH /v3/users/{id}":                                         {{body: `{"user":{"description":"changed"}}`}},
+		"PATCH /v3/groups/{id}":                                        {{body: `{"group":{"description":"changed"}}`}},
+		"PATCH /v3/projects/{id}":                                      {{body: `{"project":{"description":"changed"}}`}},
+		"PATCH /v3/regions/{id}":                                       {{body: `{"region":{"description":"changed"}}`}},
+		"PUT /v3/regions/{id}":                                         {{with: map[string]string{"regions": "west"}}},
+		"PATCH /v3/services/{id}":                                      {{body: `{"service":{"name":"changed"}}`}},
+		"PATCH /v3/endpoints/{id}":                                     {{body: `{"endpoint":{"name":"changed"}}`}},
+		"POST /v3/endpoints":                                           {{body: `{"endpoint":{"service_id":"$catalogservice","interface":"admin","url":"http://example.org/"}}`}},
+		"PATCH /v3/policies/{id}":                                      {{body: `{"policy":{"blob":"[]"}}`}},
+		"PATCH /v3/OS-OAUTH1/consumers/{id}":                           {{body: `{"consumer":{"description":"changed"}}`}},
+		"POST /v3/registered_limits":                                   {{body: `{"registered_limits":[{"service_id":"$catalogservice","resource_name":"buns","default_limit":5}]}`}},
+		"POST /v3/OS-EP-FILTER/endpoint_groups":                        {{body: `{"endpoint_group":{"name":"second","filters":{"interface":"admin"}}}`}},
+		"PUT /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{project}": {{with: map[string]string{"projects": "$other"}}},
+		"PUT /v3/OS-EP-FILTER/projects/{project}/endpoints/{id}":       {{with: map[string]string{"projects": "$other"}}},
+		"PUT /v3/OS-FEDERATION/identity_providers/{id}":                {{with: map[string]string{"identity_providers": "west"}}},
+		"PUT /v3/roles/{id}/implies/{implied}":                         {{with: map[string]string{"implies": "$rolereader"}}},
+		"PUT /v3/OS-FEDERATION/identity_providers/{id}/protocols/{protocol}": {{
+			with: map[string]string{"protocols": "saml2"}, body: `{"protocol":{"mapping_id":"basic"}}`,
+		}},
+		"PATCH /v3/OS-FEDERATION/identity_providers/{id}/protocols/{protocol}": {{body: `{"protocol":{"mapping_id":"basic"}}`}},
 		"PATCH /v3/credentials/{id}": {{body: `{"credential":{"blob":"changed"}}`}},
 		"POST /v3/users/{id}/credentials/OS-EC2": {{
 			body: `{"tenant_id":"$project"}`, target: map[string]string{"target.credential.user_id": "$owner"},
@@ -213,13 +233,13 @@ var identityService = service{
 		"PATCH /v3/domains/{id}/config/{group}/{option}":                {{body: `{"config":{"url":"ldap://fresh"}}`}},
 		"GET /v3/domains/{id}/config/security_compliance":               {{with: map[string]string{"domains": "default"}}},
 		"GET /v3/domains/{id}/config/security_compliance/{option}":      {{with: map[string]string{"domains": "default"}}},
-		"PUT /v3/OS-OAUTH1/authorize/{token}":                           {{absent: unsigned}},
+		"PUT /v3/OS-OAUTH1/authorize/{token}":                           {{body: `{"roles":[{"id":"$rolereader"}]}`, unproved: "some administrators have no such role on the project"}},
 		"GET /v3/users/{id}/OS-OAUTH1/access_tokens/{token}/roles/{id}": {{with: map[string]string{"roles": "$rolemember"}}},
 		"POST /v3/ec2tokens":                                            {{unproved: "a signature is in the body, and it is wrong"}},
 		"POST /v3/s3tokens":                                             {{unproved: "a signature is in the body, and it is wrong"}},
-		"PUT /v3/OS-FEDERATION/service_providers/{id}":                  {{body: serviceProvider}},
+		"PUT /v3/OS-FEDERATION/service_providers/{id}":                  {{body: serviceProvider, with: map[string]string{"service_providers": "west"}}},
 		"PATCH /v3/OS-FEDERATION/service_providers/{id}":                {{body: serviceProvider}},
-		"PUT /v3/OS-FEDERATION/mappings/{id}":                           {{body: mappingRules}},
+		"PUT /v3/OS-FEDERATION/mappings/{id}":                           {{body: mappingRules, with: map[string]string{"mappings": "west"}}},
 		"PATCH /v3/OS-FEDERATION/mappings/{id}":                         {{body: mappingRules}},
 		// It is an old spelling: the id is that of an endpoint.
 		"GET /v3/policies/{endpoint}/OS-ENDPOINT-POLICY/policy": {{with: map[string]string{"policies": "$endpoint"}}},
@@ -256,9 +276,6 @@ func domainRoleToo(a ask, rule string) []ask {
 var subject = []ask{{
 	headers: map[string]string{"X-Subject-Token": "$ownertoken"}, target: map[string]string{"target.token.user_id": "$owner", "user_id": "$owner"},
 }}
-
-// unsigned says why there is no token of OAuth1.
-const unsigned = "none is there: it takes signatures to make one"
 
 // mappingRules are those of a mapping of federated users.
 const mappingRules = `{"mapping":{"rules":[{"local":[{"user":{"name":"{0}"}}],"remote":[{"type":"name"}]}]}}`

@@ -25,6 +25,14 @@ var imageService = service{
 		},
 		{make: "PUT /v2/images/$image/file", body: "secret-of-p-content", contentType: "application/octet-stream"},
 		{
+			name: "queuedimage", make: "POST /v2/images", id: "id",
+			body: `{"name":"secret-of-p-queued","visibility":"private","disk_format":"raw","container_format":"bare"}`,
+		},
+		{
+			name: "communityimage", make: "POST /v2/images", id: "id",
+			body: `{"name":"everybody's","visibility":"community","disk_format":"raw","container_format":"bare"}`,
+		},
+		{
 			name: "sharedimage", make: "POST /v2/images", id: "id",
 			body: `{"name":"secret-of-p-shared","visibility":"shared","disk_format":"raw","container_format":"bare"}`,
 		},
@@ -34,10 +42,12 @@ var imageService = service{
 	},
 	asks: map[string][]ask{
 		"GET /v2/images": ofOthers("owner=$project&visibility=private"),
-		"PATCH /v2/images/{id}": {{
+		"PATCH /v2/images/{id}": publicToo(ask{
 			contentType: "application/openstack-images-v2.1-json-patch", body: `[{"op":"replace","path":"/name","value":"changed"}]`,
-		}},
-		"PUT /v2/images/{id}/file":                   {{contentType: "application/octet-stream", body: "content"}},
+		}),
+		"GET /v2/images/{id}":                        publicToo(ask{}),
+		"DELETE /v2/images/{id}":                     publicToo(ask{}),
+		"PUT /v2/images/{id}/file":                   {{with: map[string]string{"images": "$queuedimage"}, contentType: "application/octet-stream", body: "content"}},
 		"GET /v2/images/{id}/members":                {sharedToOther("")},
 		"POST /v2/images/{id}/members":               {sharedToOther(`{"member":"$service"}`)},
 		"GET /v2/images/{id}/members/{member_id}":    {sharedToOther("")},
@@ -51,4 +61,15 @@ func sharedToOther(body string) ask {
 	return ask{body: body, with: map[string]string{"images": "$sharedimage"}, target: map[string]string{
 		"project_id": "$project", "owner": "$project", "visibility": "shared", "member_id": "$other",
 	}}
+}
+
+// publicToo asks for a public and for a community image as well: everybody sees them, and
+// whoever may not change them is told so.
+func publicToo(a ask) []ask {
+	public, community := a, a
+	public.name, public.open, public.with = "of a public one", true, map[string]string{"images": "$guestimage"}
+	public.target = map[string]string{"project_id": "$adminproject", "owner": "$adminproject", "visibility": "public"}
+	community.name, community.open, community.with = "of a community one", true, map[string]string{"images": "$communityimage"}
+	community.target = map[string]string{"project_id": "$project", "owner": "$project", "visibility": "community"}
+	return []ask{a, public, community}
 }

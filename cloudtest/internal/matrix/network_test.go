@@ -67,6 +67,13 @@ var networkService = service{
 		{name: "extension", at: "extensions", value: "router"},
 		{name: "project", at: "quotas", target: map[string]string{"project_id": "$project"}},
 		{name: "tag", at: "tags", value: "blue"},
+		{name: "network2", make: "POST /v2.0/networks", id: "network.id", body: `{"network":{"name":"secret-of-p-network2"}}`},
+		{
+			name: "subnet2", make: "POST /v2.0/subnets", id: "subnet.id",
+			body: `{"subnet":{"name":"secret-of-p-subnet2","network_id":"$network","ip_version":4,"cidr":"10.7.1.0/24"}}`,
+		},
+		{name: "router2", make: "POST /v2.0/routers", id: "router.id", body: `{"router":{"name":"secret-of-p-router2"}}`},
+		{name: "sharednetwork", make: "POST /v2.0/networks", as: "admin", id: "network.id", body: `{"network":{"name":"common","shared":true}}`},
 		{make: "PUT /v2.0/networks/$network/tags/blue"},
 		{make: "PUT /v2.0/subnets/$subnet/tags/blue"},
 		{make: "PUT /v2.0/ports/$port/tags/blue"},
@@ -76,32 +83,56 @@ var networkService = service{
 		{make: "PUT /v2.0/subnetpools/$subnetpool/tags/blue"},
 	},
 	asks: map[string][]ask{
-		"GET /v2.0/security-groups":      {{changes: "the first look at the groups of a project makes the default one"}},
-		"POST /v2.0/security-groups":     {{body: `{"security_group":{"name":"fresh"}}`}},
-		"GET /v2.0/networks":             ofOthers("project_id=$project"),
-		"GET /v2.0/subnets":              ofOthers("project_id=$project"),
-		"GET /v2.0/ports":                ofOthers("project_id=$project"),
-		"GET /v2.0/routers":              ofOthers("project_id=$project"),
-		"GET /v2.0/floatingips":          ofOthers("project_id=$project"),
-		"GET /v2.0/security-group-rules": ofOthers("project_id=$project"),
-		"GET /v2.0/address-scopes":       ofOthers("project_id=$project"),
-		"GET /v2.0/subnetpools":          ofOthers("project_id=$project"),
+		"GET /v2.0/security-groups":                      {{changes: "the first look at the groups of a project makes the default one"}},
+		"POST /v2.0/security-groups":                     {{body: `{"security_group":{"name":"fresh"}}`}},
+		"GET /v2.0/networks/{id}":                        sharedToo(ask{}),
+		"PUT /v2.0/networks/{id}":                        sharedToo(ask{body: `{"network":{"description":"changed"}}`}),
+		"DELETE /v2.0/networks/{id}":                     sharedToo(ask{with: map[string]string{"networks": "$network2"}}),
+		"DELETE /v2.0/subnets/{id}":                      {{with: map[string]string{"subnets": "$subnet2"}}},
+		"DELETE /v2.0/routers/{id}":                      {{with: map[string]string{"routers": "$router2"}}},
+		"PUT /v2.0/routers/{id}/add_router_interface":    {{body: `{"subnet_id":"$subnet2"}`}},
+		"PUT /v2.0/routers/{id}/remove_router_interface": {{body: `{"subnet_id":"$subnet"}`}},
+		"GET /v2.0/networks":                             ofOthers("project_id=$project"),
+		"GET /v2.0/subnets":                              ofOthers("project_id=$project"),
+		"GET /v2.0/ports":                                ofOthers("project_id=$project"),
+		"GET /v2.0/routers":                              ofOthers("project_id=$project"),
+		"GET /v2.0/floatingips":                          ofOthers("project_id=$project"),
+		"GET /v2.0/security-group-rules":                 ofOthers("project_id=$project"),
+		"GET /v2.0/address-scopes":                       ofOthers("project_id=$project"),
+		"GET /v2.0/subnetpools":                          ofOthers("project_id=$project"),
 		// Neutron refuses a new thing in another project's network with 403, and says that
 		// there is no such network only of those that are not there.
 		"POST /v2.0/subnets": {{
 			about: "networks", open: true, body: `{"subnet":{"network_id":"$network","ip_version":4,"cidr":"10.8.0.0/24"}}`,
 			target: map[string]string{"project_id": "$project", "network:project_id": "$project"},
 		}},
-		"POST /v2.0/ports": {{
-			about: "networks", open: true, body: `{"port":{"network_id":"$network"}}`,
-			target: map[string]string{"project_id": "$project", "network:project_id": "$project", "shared": "False"},
-		}},
+		"POST /v2.0/ports": {
+			{
+				about: "networks", open: true, body: `{"port":{"network_id":"$network"}}`,
+				target: map[string]string{"project_id": "$project", "network:project_id": "$project", "shared": "False"},
+			},
+			{
+				name: "in a shared network", owned: true, about: "networks", open: true, body: `{"port":{"network_id":"$sharednetwork"}}`,
+				target: map[string]string{"project_id": "$project", "network:project_id": "$project", "shared": "True"},
+			},
+		},
 		"POST /v2.0/security-group-rules": {{
-			about: "security-groups", open: true, body: `{"security_group_rule":{"security_group_id":"$securitygroup","direction":"egress"}}`,
+			about: "security-groups", open: true, body: `{"security_group_rule":{"security_group_id":"$securitygroup","direction":"ingress","protocol":"udp"}}`,
 			target: map[string]string{"project_id": "$project", "security_group:project_id": "$project"},
 		}},
 		"POST /v2.0/floatingips":    {{body: `{"floatingip":{"floating_network_id":"$public"}}`}},
 		"POST /v2.0/address-scopes": {{body: `{"address_scope":{"name":"fresh","ip_version":4}}`}},
 		"POST /v2.0/subnetpools":    {{body: `{"subnetpool":{"name":"fresh","prefixes":["10.10.0.0/16"]}}`}},
 	},
+}
+
+// sharedToo asks for P's network that all projects share as well, and for the external
+// one: everybody sees them, and whoever may not change them is told so.
+func sharedToo(a ask) []ask {
+	shared, external := a, a
+	shared.name, shared.with = "of a shared one", map[string]string{"networks": "$sharednetwork"}
+	shared.target = map[string]string{"project_id": "$project", "shared": "True", "router:external": "False"}
+	external.name, external.with, external.fails = "of the external one", map[string]string{"networks": "$public"}, "it is in use"
+	external.target = map[string]string{"project_id": "$adminproject", "shared": "False", "router:external": "True"}
+	return []ask{a, shared, external}
 }

@@ -20,6 +20,7 @@ type persona struct {
 	who     *policy.Principal // nil if the token is worth nothing
 	by      means             // what the token was got by, if not by its user itself
 	from    string            // the id of that
+	asked   string            // the id of a request token that nobody has authorised
 	only    string            // the one route that access rules let it ask: "/image GET /v2/images"
 	late    bool              // the token has expired
 }

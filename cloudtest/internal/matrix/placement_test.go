@@ -21,6 +21,7 @@ var placementService = service{
 	public:  map[string]string{"GET /": discovery},
 	kinds: []kind{
 		{name: "provider", at: "resource_providers", make: "GET /resource_providers", as: "admin", id: "resource_providers.0.uuid"},
+		{name: "generation", make: "GET /resource_providers", as: "admin", id: "resource_providers.0.generation"},
 		{name: "resourceclass", at: "resource_classes", value: "CUSTOM_BAKERY"},
 		{make: "PUT /resource_classes/CUSTOM_BAKERY", as: "admin"},
 		{name: "trait", at: "traits", value: "CUSTOM_TRAIT"},
@@ -29,7 +30,20 @@ var placementService = service{
 		{name: "server", at: "allocations"},
 	},
 	asks: map[string][]ask{
-		"POST /resource_classes":                      {{body: `{"name":"CUSTOM_FRESH"}`}},
-		"POST /resource_providers/{uuid}/inventories": {{body: `{"resource_provider_generation":0,"resource_class":"CUSTOM_BAKERY","total":1}`}},
+		"POST /resource_classes":                                         {{body: `{"name":"CUSTOM_FRESH"}`}},
+		"PUT /resource_providers/{uuid}":                                 {{body: `{"name":"$host"}`}}, // a host without a provider of its name would be broken
+		"GET /allocation_candidates":                                     {{query: "resources=VCPU:1"}},
+		"GET /usages":                                                    {{query: "project_id=$project", target: mine}},
+		"PUT /resource_providers/{uuid}/traits":                          {{body: `{"resource_provider_generation":$generation,"traits":["CUSTOM_TRAIT"]}`}},
+		"PUT /resource_providers/{uuid}/aggregates":                      {{newest: true, body: `{"resource_provider_generation":$generation,"aggregates":[]}`}},
+		"PUT /resource_providers/{uuid}/inventories/{resource_class}":    {{body: `{"resource_provider_generation":$generation,"total":64}`}},
+		"PUT /resource_providers/{uuid}/inventories":                     {{fails: allocated}},
+		"DELETE /resource_providers/{uuid}/inventories":                  {{fails: allocated}},
+		"DELETE /resource_providers/{uuid}/inventories/{resource_class}": {{fails: allocated}},
+		"DELETE /resource_providers/{uuid}":                              {{fails: allocated}},
+		"POST /resource_providers/{uuid}/inventories":                    {{body: `{"resource_provider_generation":$generation,"resource_class":"CUSTOM_BAKERY","total":1}`}},
 	},
 }
+
+// allocated says why nobody takes away what servers have.
+const allocated = "servers have allocations there"

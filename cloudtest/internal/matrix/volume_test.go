@@ -26,6 +26,7 @@ var volumeService = service{
 		{name: "volume2", make: "POST /v3/volumes", id: "volume.id", wait: true, body: `{"volume":{"name":"secret-of-p-volume","size":1}}`},
 		{name: "volume3", make: "POST /v3/volumes", id: "volume.id", wait: true, body: `{"volume":{"name":"secret-of-p-volume","size":1}}`},
 		{name: "volume4", make: "POST /v3/volumes", id: "volume.id", wait: true, body: `{"volume":{"name":"secret-of-p-volume","size":1}}`},
+		{name: "volume5", make: "POST /v3/volumes", id: "volume.id", wait: true, body: `{"volume":{"name":"secret-of-p-volume","size":1}}`},
 		{
 			name: "snapshot", at: "snapshots", make: "POST /v3/snapshots", id: "snapshot.id", hide: "project", wait: true,
 			body:   `{"snapshot":{"name":"secret-of-p-snapshot","volume_id":"$volume","metadata":{"color":"blue"}}}`,
@@ -54,6 +55,8 @@ var volumeService = service{
 			name: "privatetype", make: "POST /v3/types", as: "admin", id: "volume_type.id",
 			body: `{"volume_type":{"name":"few","os-volume-type-access:is_public":false}}`,
 		},
+		{make: "POST /v3/types/$privatetype/action", as: "admin", body: `{"addProjectAccess":{"project":"$project"}}`},
+		{name: "idletype", make: "POST /v3/types", as: "admin", id: "volume_type.id", body: `{"volume_type":{"name":"idle"}}`},
 		{make: "PUT /v3/default-types/$project", as: "admin", body: `{"default_type":{"volume_type":"$volumetype"}}`},
 		{name: "metadata", at: "metadata extra_specs", value: "color"},
 		{name: "message", at: "messages", value: "11111111-1111-4111-8111-111111111111"},
@@ -61,30 +64,50 @@ var volumeService = service{
 		{name: "quotaclass", at: "os-quota-class-sets", value: "default"},
 	},
 	asks: map[string][]ask{
-		"GET /v3/volumes":                   ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/volumes/detail":            ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/snapshots":                 ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/snapshots/detail":          ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/backups":                   ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/backups/detail":            ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/attachments":               ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/attachments/detail":        ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/volume-transfers":          ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/volume-transfers/detail":   ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/os-volume-transfer":        ofOthers("all_tenants=1&project_id=$project"),
-		"GET /v3/os-volume-transfer/detail": ofOthers("all_tenants=1&project_id=$project"),
-		"POST /v3/volumes":                  {{body: `{"volume":{"size":1}}`}},
-		"POST /v3/snapshots":                {{about: "volumes", body: `{"snapshot":{"volume_id":"$volume"}}`}},
-		"POST /v3/backups":                  {{about: "volumes", body: `{"backup":{"volume_id":"$volume"}}`}},
-		"POST /v3/volume-transfers":         {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
-		"POST /v3/os-volume-transfer":       {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
+		"GET /v3/volumes":                                 ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/volumes/detail":                          ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/snapshots":                               ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/snapshots/detail":                        ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/backups":                                 ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/backups/detail":                          ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/attachments":                             ofOthers("all_tenants=1"),
+		"GET /v3/attachments/detail":                      ofOthers("all_tenants=1"),
+		"GET /v3/volume-transfers":                        ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/volume-transfers/detail":                 ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/os-volume-transfer":                      ofOthers("all_tenants=1&project_id=$project"),
+		"GET /v3/os-volume-transfer/detail":               ofOthers("all_tenants=1&project_id=$project"),
+		"PUT /v3/volumes/{id}/metadata/{key}":             {{body: `{"meta":{"color":"red"}}`}},
+		"PUT /v3/snapshots/{id}/metadata/{key}":           {{body: `{"meta":{"color":"red"}}`}},
+		"POST /v3/volumes/{id}/action#os-begin_detaching": {{fails: "the volume is not attached"}},
+		"POST /v3/volumes/{id}/action#os-reset_status":    {{body: `{"os-reset_status":{"status":"error"}}`}},
+		"POST /v3/volumes/{id}/action#os-extend":          {{body: `{"os-extend":{"new_size":2}}`}},
+		"POST /v3/volumes/{id}/action#os-attach": {{
+			body: `{"os-attach":{"instance_uuid":"11111111-1111-4111-8111-111111111111","mountpoint":"/dev/vdb","mode":"rw"}}`,
+		}},
+		"DELETE /v3/volumes/{id}": {{with: map[string]string{"volumes": "$volume5"}}},
+		"PUT /v3/types/{id}":      {{body: `{"volume_type":{"name":"faster"}}`}},
+		"DELETE /v3/types/{id}":   {{with: map[string]string{"types": "$idletype"}}},
+		"GET /v3/types/{id}": {{}, {
+			name: "of another project", with: map[string]string{"types": "$privatetype"}, hide: "project", target: mine,
+		}},
+		"POST /v3/types/{id}/action#addProjectAccess": {{
+			with: map[string]string{"types": "$privatetype"}, hide: "project", target: mine, body: `{"addProjectAccess":{"project":"$other"}}`,
+		}},
+		"POST /v3/types/{id}/action#removeProjectAccess": {{
+			with: map[string]string{"types": "$privatetype"}, hide: "project", target: mine, body: `{"removeProjectAccess":{"project":"$project"}}`,
+		}},
+		"POST /v3/volumes":            {{owned: true, body: `{"volume":{"size":1}}`}},
+		"POST /v3/snapshots":          {{owned: true, about: "volumes", body: `{"snapshot":{"volume_id":"$volume"}}`}},
+		"POST /v3/backups":            {{owned: true, about: "volumes", body: `{"backup":{"volume_id":"$volume"}}`}},
+		"POST /v3/volume-transfers":   {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
+		"POST /v3/os-volume-transfer": {{about: "volumes", body: `{"transfer":{"volume_id":"$volume"}}`}},
 		"POST /v3/attachments": {{
 			about: "volumes", body: `{"attachment":{"volume_uuid":"$volume","instance_uuid":"22222222-2222-4222-8222-222222222222"}}`,
 		}},
 		"PUT /v3/attachments/{id}": {{body: `{"attachment":{"connector":{"host":"here"}}}`}},
 		// Whoever has the key may accept a transfer: it needs not be of its project.
-		"POST /v3/volume-transfers/{id}/accept":   {{open: true, target: own}},
-		"POST /v3/os-volume-transfer/{id}/accept": {{open: true, target: own}},
+		"POST /v3/volume-transfers/{id}/accept":   {{owned: true, open: true, target: own, fails: transferKey}},
+		"POST /v3/os-volume-transfer/{id}/accept": {{owned: true, open: true, target: own, fails: transferKey}},
 		"POST /v3/volumes/{id}/action#os-detach":  {{body: `{"os-detach":{"attachment_id":null}}`}},
 		"POST /v3/volumes/{id}/action#revert":     {{body: `{"revert":{"snapshot_id":"$snapshot"}}`}},
 		"POST /v3/volumes/{id}/action#os-unset_image_metadata": {{
@@ -93,7 +116,7 @@ var volumeService = service{
 		"PUT /v3/default-types/{project_id}": {{body: `{"default_type":{"volume_type":"$volumetype"}}`}},
 		"GET /v3/types/{id}/os-volume-type-access": {{
 			// A type that the project may not use is not there.
-			with: map[string]string{"types": "$privatetype"}, hide: "project", target: map[string]string{"project_id": "$privatetype"},
+			with: map[string]string{"types": "$privatetype"}, hide: "project", target: mine,
 		}},
 		"PUT /v3/types/{id}/extra_specs/{key}": {{body: `{"color":"red"}`}},
 		"GET /v3/types/{id}/extra_specs/{key}": {{absent: "only administrators see most keys"}},
@@ -103,6 +126,9 @@ var volumeService = service{
 		"PUT /v3/volumes":                      {{absent: "it asks for a volume without an id"}},
 	},
 }
+
+// transferKey says why nobody gets a volume that was offered.
+const transferKey = "the key is not known"
 
 // own is the target of a request that has to do with the caller's own project.
 var own = map[string]string{}

@@ -2,6 +2,7 @@ package matrix_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -94,13 +95,14 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w.values = map[string]string{
 		"project": l.here.ID, "domain": l.domainHere.ID, "other": l.elsewhere.ID, "otherdomain": l.domainElse.ID,
-		"flavor0": c.Flavors[0].ID, "public": c.External.ID, "host": c.Hosts[0].Name, "guestimage": c.PublicImages[0].ID,
+		"flavor0": c.Flavors[0].ID, "public": c.External.ID, "adminproject": c.External.ProjectID, "host": c.Hosts[0].Name, "guestimage": c.PublicImages[0].ID,
 	}
 	for _, p := range w.personas {
 		if p.who != nil {
 			w.values[strings.ReplaceAll(p.name, " ", "")] = p.who.UserID
 		}
 	}
+	w.values["requested"] = find(w.personas, "portal of owner").asked
 	w.values["accessgiven"] = find(w.personas, "portal of owner").from
 	w.values["ownertoken"] = find(w.personas, "owner").token
 	for _, role := range []string{"reader", "member", "manager", "admin", "service"} {
@@ -189,8 +191,12 @@ type question struct {
 // answer is what came back.
 type answer struct {
 	status int
+	header http.Header
 	body   string
 }
+
+// whole is all that the answer tells.
+func (a answer) whole() string { return fmt.Sprint(a.header) + a.body }
 
 // ask sends a question to a service.
 func (w *world) ask(h http.Handler, p *persona, prefix string, q question) answer {
@@ -217,5 +223,5 @@ func (w *world) ask(h http.Handler, p *persona, prefix string, q question) answe
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	body, _ := io.ReadAll(rec.Body) // of memory
-	return answer{rec.Code, string(body)}
+	return answer{rec.Code, rec.Result().Header, string(body)}
 }
