@@ -53,8 +53,6 @@ var barred = map[string][]means{
 	"GET /v3/users/{}/OS-OAUTH1/access_tokens":       everyDelegation,
 	"GET /v3/users/{}/OS-OAUTH1/access_tokens/{}":    everyDelegation,
 	"DELETE /v3/users/{}/OS-OAUTH1/access_tokens/{}": everyDelegation,
-	"GET /v3/users/{}/credentials/OS-EC2/{}":         everyDelegation, // the user has made it by itself
-	"DELETE /v3/users/{}/credentials/OS-EC2/{}":      everyDelegation,
 	"POST /v3/users/{}/credentials/OS-EC2":           {byRestrictedKey},
 	"GET /v3/users/{}/credentials/OS-EC2/{}":         everyDelegation, // the keys here the user has made itself
 	"DELETE /v3/users/{}/credentials/OS-EC2/{}":      everyDelegation,
