@@ -78,6 +78,22 @@ func (w *attacked) build(t *testing.T) {
 		TrustorID: w.ann.ID, TrusteeID: w.bob.ID, ProjectID: w.lab.ID, RoleIDs: []string{w.role.ID}, Impersonation: true,
 	})
 	must(err)
+	_, err = w.svc.CreateIdentityProvider(ctx, identity.CreateIdentityProviderOptions{ID: "acme", Enabled: true})
+	must(err)
+	for _, id := range []string{"basic", "other"} {
+		_, err = w.svc.CreateMapping(ctx, mappingTo(id, w.group.ID))
+		must(err)
+	}
+	_, err = w.svc.CreateFederationProtocol(ctx, identity.FederationProtocol{ProviderID: "acme", ID: "openid", MappingID: "basic"})
+	must(err)
+}
+
+// mappingTo puts all whom a provider knows into a group.
+func mappingTo(id, groupID string) identity.Mapping {
+	return identity.Mapping{ID: id, Rules: []identity.MappingRule{{
+		Local:  []identity.MappingLocal{{User: &identity.MappingUser{Name: "{0}"}, Group: &identity.MappingGroup{ID: groupID}}},
+		Remote: []identity.MappingRemote{{Type: "name"}},
+	}}}
 }
 
 // logIn gets the tokens over HTTP.
@@ -105,6 +121,8 @@ func (w *attacked) logIn(t *testing.T) {
 	w.tokens["trust"] = issue(byID(w.bob, `{"OS-TRUST:trust": {"id": "`+w.trust.ID+`"}}`))
 	w.tokens["group"] = issue(byID(w.carl, lab))
 	w.tokens["inherited"] = issue(byID(w.dora, lab))
+	frida := w.want(http.StatusCreated, "POST", acmeOpenID+"/auth", "", "", "Authorization", "Bearer frida's").header.Get("X-Subject-Token")
+	w.tokens["federated"] = issue(tokenBody(frida, lab))
 }
 
 // check looks whether exactly these tokens are void, on all controllers, for identity
@@ -135,7 +153,7 @@ func (w *attacked) check(t *testing.T, void ...string) {
 
 func TestEveryControllerRefusesVoidTokensAtOnce(t *testing.T) {
 	off, other := false, "new password"
-	everything := []string{"base", "password", "token", "credential", "trust", "group", "inherited"}
+	everything := []string{"base", "password", "token", "credential", "trust", "group", "inherited", "federated"}
 	onLab, ofAnn := everything[1:], []string{"base", "password", "token", "credential", "trust"}
 	for name, c := range map[string]struct {
 		end  func(w *attacked) error
@@ -169,8 +187,8 @@ func TestEveryControllerRefusesVoidTokensAtOnce(t *testing.T) {
 		}, ofAnn},
 		"the role is taken back":        {func(w *attacked) error { return w.svc.Unassign(w.Context(), w.annRole) }, ofAnn[1:]},
 		"the role is deleted":           {func(w *attacked) error { return w.svc.DeleteRole(w.Context(), w.role.ID) }, ofAnn[1:]},
-		"the group loses the role":      {func(w *attacked) error { return w.svc.Unassign(w.Context(), w.groupRole) }, []string{"group"}},
-		"the group is deleted":          {func(w *attacked) error { return w.svc.DeleteGroup(w.Context(), w.group.ID) }, []string{"group"}},
+		"the group loses the role":      {func(w *attacked) error { return w.svc.Unassign(w.Context(), w.groupRole) }, []string{"group", "federated"}},
+		"the group is deleted":          {func(w *attacked) error { return w.svc.DeleteGroup(w.Context(), w.group.ID) }, []string{"group", "federated"}},
 		"the inherited role is deleted": {func(w *attacked) error { return w.svc.DeleteRole(w.Context(), w.inheritable.ID) }, []string{"inherited"}},
 		"the inherited role is taken":   {func(w *attacked) error { return w.svc.Unassign(w.Context(), w.doraInherited) }, []string{"inherited"}},
 		"the trust is deleted":          {func(w *attacked) error { return w.svc.DeleteTrust(w.Context(), w.trust.ID) }, []string{"trust"}},
@@ -181,6 +199,30 @@ func TestEveryControllerRefusesVoidTokensAtOnce(t *testing.T) {
 		"the user leaves the group": {func(w *attacked) error {
 			return w.svc.RemoveUserFromGroup(w.Context(), w.group.ID, w.carl.ID)
 		}, []string{"group"}},
+		"the provider is disabled": {func(w *attacked) error {
+			_, err := w.svc.UpdateIdentityProvider(w.Context(), "acme", identity.UpdateIdentityProviderOptions{Enabled: &off})
+			return err
+		}, []string{"federated"}},
+		"the provider is deleted": {func(w *attacked) error { return w.svc.DeleteIdentityProvider(w.Context(), "acme") }, []string{"federated"}},
+		"the protocol is deleted": {func(w *attacked) error {
+			return w.svc.DeleteFederationProtocol(w.Context(), "acme", "openid")
+		}, []string{"federated"}},
+		"the protocol has another mapping": {func(w *attacked) error {
+			mapping := "other"
+			_, err := w.svc.UpdateFederationProtocol(w.Context(), "acme", "openid", identity.UpdateFederationProtocolOptions{MappingID: &mapping})
+			return err
+		}, []string{"federated"}},
+		"the mapping is deleted": {func(w *attacked) error { return w.svc.DeleteMapping(w.Context(), "basic") }, []string{"federated"}},
+		"the mapping stays as it is": {func(w *attacked) error {
+			_, err := w.svc.UpdateMapping(w.Context(), mappingTo("basic", w.group.ID))
+			return err
+		}, nil},
+		"the mapping has other rules": {func(w *attacked) error {
+			m := mappingTo("basic", w.group.ID)
+			m.Rules[0].Remote = append(m.Rules[0].Remote, identity.MappingRemote{Type: "name", AnyOneOf: []string{"frida"}})
+			_, err := w.svc.UpdateMapping(w.Context(), m)
+			return err
+		}, []string{"federated"}},
 		"the keys are gone": {func(w *attacked) error {
 			for range 3 {
 				require.NoError(w, w.svc.RotateKeys(w.Context()))

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/welkin-cloud/cloud/identity"
+	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/identity/identityapi"
+	"github.com/welkin-cloud/cloud/identity/memprotocol"
 	"github.com/welkin-cloud/cloud/internal/clock"
 	"github.com/welkin-cloud/cloud/internal/core"
 	"github.com/welkin-cloud/cloud/internal/httpapi"
@@ -43,6 +45,8 @@ type controller struct {
 func controllers(t *testing.T, n int, moved *movedClock) []*controller {
 	t.Helper()
 	store := memengine.NewStore(memengine.Options{Shared: true})
+	provider := &memprotocol.Provider{}
+	provider.Know("frida's", driver.Assertion{"name": {"frida"}})
 	all := make([]*controller, n)
 	for i := range all {
 		engine, err := store.Open()
@@ -51,7 +55,10 @@ func controllers(t *testing.T, n int, moved *movedClock) []*controller {
 		svc, err := identity.New(&core.Core{
 			DB: db, Clock: moved, IDs: source, Log: log, Quotas: quota.Define(db),
 			Sagas: saga.New(db, moved, source, log, saga.Config{}),
-		}, identity.Config{AdminPassword: adminPassword, SharedKeys: true, Settings: identity.Settings{BcryptCost: bcrypt.MinCost}})
+		}, identity.Config{
+			AdminPassword: adminPassword, SharedKeys: true, Settings: identity.Settings{BcryptCost: bcrypt.MinCost},
+			Federation: identity.FederationConfig{Methods: []identity.FederationMethod{{ProviderID: "acme", ProtocolID: "openid", Driver: provider}}},
+		})
 		require.NoError(t, err)
 		require.NoError(t, db.Open(t.Context()))
 		require.NoError(t, svc.Start(t.Context()))
