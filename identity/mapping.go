@@ -48,7 +48,8 @@ type MappingLocal struct {
 	User *MappingUser `json:"user,omitempty"`
 	// Group is a group that the user is in for as long as the provider says so.
 	Group *MappingGroup `json:"group,omitempty"`
-	// Groups are names of groups in Domain.
+	// Groups are names of groups in Domain. Without one, each value has to name its own:
+	// JSON:{"name": "crew", "domain": {"name": "Default"}}.
 	Groups string `json:"groups,omitempty"`
 	// GroupIDs are the ids of groups.
 	GroupIDs string `json:"group_ids,omitempty"`

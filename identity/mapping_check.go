@@ -136,9 +136,6 @@ func (p *MappingLocal) check(version string, given int) error {
 	if g := p.Group; g != nil && (g.ID == "") == (g.Name == "" || g.Domain.empty()) {
 		return fault.New(fault.Invalid, "a group has either an id, or a name and a domain.")
 	}
-	if p.Groups != "" && p.Domain.empty() {
-		return fault.New(fault.Invalid, "groups needs a domain beside it.")
-	}
 	if len(p.Projects) > maxRuleParts {
 		return fault.New(fault.Invalid, "the list projects has %d elements at most.", maxRuleParts)
 	}

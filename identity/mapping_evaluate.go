@@ -173,7 +173,11 @@ func (e *evaluation) apply(l MappingLocal, maps [][]string) error {
 		}
 		e.addGroups(w.all(g.Name), w.named(g.Domain))
 	}
-	e.addGroups(w.all(l.Groups), domain)
+	if l.Groups != "" && domain.empty() {
+		e.out.Groups = append(e.out.Groups, w.groups(l.Groups)...)
+	} else {
+		e.addGroups(w.all(l.Groups), domain)
+	}
 	e.out.GroupIDs = append(e.out.GroupIDs, w.all(l.GroupIDs)...)
 	if l.Projects != nil {
 		e.out.Projects = w.projects(l.Projects)

@@ -129,7 +129,6 @@ func TestBadMappings(t *testing.T) {
 		"bad braces":        `{"mapping": {"rules": [{"local": [{"user": {"name": "{0"}}], ` + remote + `}]}}`,
 		"bad type":          `{"mapping": {"rules": [{"local": [{"user": {"name": "{0}", "type": "robot"}}], ` + remote + `}]}}`,
 		"half a group":      `{"mapping": {"rules": [{"local": [{"group": {"name": "{0}"}}], ` + remote + `}]}}`,
-		"groups, no domain": `{"mapping": {"rules": [{"local": [{"groups": "{0}"}], ` + remote + `}]}}`,
 		"bad version":       `{"mapping": {"schema_version": "9", "rules": [{"local": [], ` + remote + `}]}}`,
 		"project's domain":  `{"mapping": {"rules": [{"local": [{"projects": [{"name": "x", "roles": [], "domain": {"id": "d"}}]}], ` + remote + `}]}}`,
 	} {
