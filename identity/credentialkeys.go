@@ -12,7 +12,10 @@ import (
 // sealAttempts bounds how often a change begins again because keys were rotated.
 const sealAttempts = 8
 
-var errStaleKeys = errors.New("identity: the credential keys were rotated")
+var (
+	errStaleKeys  = errors.New("identity: the credential keys were rotated")
+	errUnknownKey = errors.New("identity: none of the credential keys in service has sealed it")
+)
 
 // resealAtOnce bounds how many secrets one transaction encrypts anew.
 const resealAtOnce = 256
@@ -22,8 +25,13 @@ const resealAtOnce = 256
 // encrypted with another key than the primary one: call MigrateCredentials before, and
 // again after.
 func (s *Service) RotateCredentialKeys(ctx context.Context) error {
-	if err := s.refreshCredentialKeys(ctx); err != nil {
-		return fault.Wrap("identity.RotateCredentialKeys", err)
+	return fault.Wrap("identity.RotateCredentialKeys", s.rotateCredentialKeys(ctx))
+}
+
+func (s *Service) rotateCredentialKeys(ctx context.Context) error {
+	// What other controllers have sealed and rotated is looked at too.
+	if err := firstError(s.core.DB.Sync(ctx), s.refreshCredentialKeys(ctx)); err != nil {
+		return err
 	}
 	// A secret that is on its way into the state is sealed with a key that must not
 	// leave before it is counted.
@@ -36,10 +44,18 @@ func (s *Service) RotateCredentialKeys(ctx context.Context) error {
 		old += len(set.outdated(s.core.DB.Snapshot()))
 	}
 	if old > 0 {
-		return fault.Wrap("identity.RotateCredentialKeys", fault.New(fault.Conflict,
-			"%d secrets are not encrypted with the primary key. Migrate the credentials first.", old))
+		return fault.New(fault.Conflict, "%d secrets are not encrypted with the primary key. Migrate the credentials first.", old)
 	}
-	return fault.Wrap("identity.RotateCredentialKeys", s.credentialKeys.rotate(ctx, s.cfg.MaxKeys))
+	// Of other keys it is not known whether there are secrets that only the oldest opens.
+	counted := true
+	err := s.credentialKeys.rotate(ctx, s.cfg.MaxKeys, func(newest map[int][]byte) bool {
+		counted = s.credentialKeys.are(newest)
+		return counted
+	})
+	if err == nil && !counted {
+		err = fault.New(fault.Conflict, "The keys were rotated at the same time. Migrate the credentials first.")
+	}
+	return err
 }
 
 // MigrateCredentials encrypts anew what is not encrypted with the primary credential
@@ -68,9 +84,22 @@ func (s *Service) refreshCredentialKeys(ctx context.Context) error {
 	if !s.credentialKeys.stale() {
 		return nil
 	}
+	s.sealMu.Lock() // who seals or opens at the moment does so with the same keys to the end
+	defer s.sealMu.Unlock()
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
 	return s.credentialKeys.load(ctx)
+}
+
+// keysAreOld reports whether the secrets that a transaction sees may be sealed with keys
+// that are not in service.
+func (s *Service) keysAreOld(tx *state.Tx) bool {
+	if !s.cfg.SharedKeys {
+		return s.credentialKeys.stale()
+	}
+	// Who rotates them meanwhile makes the transaction run again.
+	stored, err := s.t.keys.Get(tx, CredentialKeys)
+	return err != nil || !s.credentialKeys.are(stored.Keys)
 }
 
 // updateSealed is update for a change that reads or writes secrets.
@@ -78,10 +107,7 @@ func (s *Service) updateSealed(ctx context.Context, op string, f func(tx *state.
 	for range sealAttempts {
 		err := s.withCredentialKeys(ctx, func() error {
 			return s.core.DB.Update(ctx, func(tx *state.Tx) error {
-				// Who keeps the keys in the state may rotate them meanwhile: then the
-				// transaction runs again, and finds that its keys are old.
-				s.t.keys.Has(tx, CredentialKeys)
-				if s.credentialKeys.stale() {
+				if s.keysAreOld(tx) {
 					return errStaleKeys
 				}
 				return f(tx)
@@ -94,15 +120,22 @@ func (s *Service) updateSealed(ctx context.Context, op string, f func(tx *state.
 	return fault.Wrap("identity."+op, fault.New(fault.Unavailable, "The keys of credentials change all the time."))
 }
 
-// withCredentialKeys runs f with the newest keys, which are not rotated meanwhile. It
+// withCredentialKeys runs f with the newest keys, which are not rotated meanwhile, and
+// again if it has found a secret that another controller has sealed with newer ones. It
 // must not be called within a transaction or within itself.
-func (s *Service) withCredentialKeys(ctx context.Context, f func() error) error {
-	if err := s.refreshCredentialKeys(ctx); err != nil {
-		return err
+func (s *Service) withCredentialKeys(ctx context.Context, f func() error) (err error) {
+	for range sealAttempts {
+		if err = s.refreshCredentialKeys(ctx); err != nil {
+			return err
+		}
+		s.sealMu.RLock()
+		err = f()
+		s.sealMu.RUnlock()
+		if !errors.Is(err, errUnknownKey) || !s.credentialKeys.stale() {
+			return err
+		}
 	}
-	s.sealMu.RLock()
-	defer s.sealMu.RUnlock()
-	return f()
+	return err
 }
 
 // sealSecret encrypts a secret that must be read again.
@@ -114,7 +147,7 @@ func (s *Service) sealSecret(secret string) (string, error) {
 func (s *Service) openSecret(sealed string) (string, error) {
 	secret, ok := s.credentialKeys.open(sealed)
 	if !ok {
-		return "", fault.New(fault.Internal, "A secret cannot be decrypted with the keys of this cloud.")
+		return "", fault.New(fault.Internal, "A secret cannot be decrypted with the keys of this cloud.").Because(errUnknownKey)
 	}
 	return string(secret), nil
 }

@@ -63,3 +63,9 @@ func (s *Service) EventsSoFar(ctx context.Context) ([]state.Event, error) {
 
 // UsedFlows returns of how many log-ins with a browser it is known that they have ended.
 func UsedFlows(s *Service) int { return s.t.flows.Count(s.core.DB.Snapshot(), s.t.flowTill) }
+
+// Revision is that of the newest change.
+func (s *Service) Revision() uint64 { return s.core.DB.Snapshot().Revision() }
+
+// Sync returns when the service knows what other controllers have done.
+func (s *Service) Sync(ctx context.Context) error { return s.core.DB.Sync(ctx) }

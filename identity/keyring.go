@@ -59,10 +59,14 @@ func (k *keyring) load(ctx context.Context) error {
 func (k *keyring) stale() bool { return k.keys.Load().revision != k.store.Revision(k.set) }
 
 // rotate makes the staged key primary, stages a new one, and drops the oldest so
-// that most keys stay.
-func (k *keyring) rotate(ctx context.Context, most int) error {
+// that most keys stay. It changes nothing if may, which is shown the newest keys, does
+// not allow it.
+func (k *keyring) rotate(ctx context.Context, most int, may func(newest map[int][]byte) bool) error {
 	revision, staged, spare := k.store.Revision(k.set), k.newKey(), k.newKey()
 	keys, err := k.store.Change(ctx, k.set, func(keys map[int][]byte) {
+		if !may(keys) {
+			return
+		}
 		if len(keys) == 0 {
 			keys[0] = spare
 		}
@@ -90,11 +94,21 @@ func (k *keyring) newKey() []byte {
 
 // use takes keys into service.
 func (k *keyring) use(revision uint64, all map[int][]byte) {
+	k.keys.Store(&keys{revision, inOrder(all)})
+}
+
+// inOrder lists keys, primary first and staged last.
+func inOrder(all map[int][]byte) []*fernet.Key {
 	list := make([]*fernet.Key, 0, len(all))
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(all))) {
 		list = append(list, (*fernet.Key)(all[n]))
 	}
-	k.keys.Store(&keys{revision, list})
+	return list
+}
+
+// are reports whether the keys in service are these.
+func (k *keyring) are(all map[int][]byte) bool {
+	return slices.EqualFunc(k.keys.Load().list, inOrder(all), func(a, b *fernet.Key) bool { return *a == *b })
 }
 
 // seal encrypts and signs a message; the result is URL-safe text.
@@ -132,9 +146,10 @@ func openWith(text string, keys []*fernet.Key) ([]byte, bool) {
 func (s *Service) RotateKeys(ctx context.Context) error {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	err := s.tokenKeys.rotate(ctx, s.cfg.MaxKeys)
+	always := func(map[int][]byte) bool { return true }
+	err := s.tokenKeys.rotate(ctx, s.cfg.MaxKeys, always)
 	if err == nil {
-		err = s.receiptKeys.rotate(ctx, s.cfg.MaxKeys)
+		err = s.receiptKeys.rotate(ctx, s.cfg.MaxKeys, always)
 	}
 	return fault.Wrap("identity.RotateKeys", err)
 }

@@ -250,10 +250,11 @@ func (s *Service) byExternal(ctx context.Context, ref UserRef, p *payload) (user
 
 // byToken is the method "token": the new token ends with the old one.
 func (s *Service) byToken(ctx context.Context, token string, want LoginScope, p *payload) (userRow, error) {
-	old, err := s.openToken(token)
+	opened, err := s.openedAnew(ctx, token)
 	if err != nil {
 		return userRow{}, err
 	}
+	old := &opened.payload
 	// The user is read before the token is validated: what changes in between is
 	// noticed when the new token is issued.
 	u, gone := s.t.users.Get(s.core.DB.Snapshot(), old.UserID)

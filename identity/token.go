@@ -101,18 +101,9 @@ func (s *Service) Validate(ctx context.Context, token string) (*Token, error) {
 
 // validate is Validate for a token that ended no longer than late ago.
 func (s *Service) validate(ctx context.Context, token string, late time.Duration) (*Token, error) {
-	if err := s.refreshKeys(ctx); err != nil {
+	o, err := s.openedAnew(ctx, token)
+	if err != nil {
 		return nil, err
-	}
-	key, keys := sha256.Sum256([]byte(token)), s.tokenKeys.keys.Load()
-	o, ok := s.tokens.Get(key)
-	if !ok || o.keys != keys {
-		p, err := s.openToken(token)
-		if err != nil {
-			return nil, err
-		}
-		o = &opened{keys: keys, payload: p}
-		s.tokens.Put(key, o)
 	}
 	now := s.core.Clock.Now()
 	if !now.Before(o.payload.ExpiresAt.Add(late)) {
@@ -130,6 +121,37 @@ func (s *Service) validate(ctx context.Context, token string, late time.Duration
 		return nil, err
 	}
 	return s.worth(o)
+}
+
+// openedAnew is openedToken with the newest keys.
+func (s *Service) openedAnew(ctx context.Context, token string) (*opened, error) {
+	if err := s.refreshKeys(ctx); err != nil {
+		return nil, err
+	}
+	o, err := s.openedToken(token)
+	if err == nil {
+		return o, nil
+	}
+	// Another controller may have rotated the keys and issued it a moment ago.
+	if s.core.DB.Sync(ctx) != nil || !s.tokenKeys.stale() || s.refreshKeys(ctx) != nil {
+		return nil, err
+	}
+	return s.openedToken(token)
+}
+
+// openedToken opens a token, or remembers that it was opened with the keys in service.
+func (s *Service) openedToken(token string) (*opened, error) {
+	key, keys := sha256.Sum256([]byte(token)), s.tokenKeys.keys.Load()
+	if o, ok := s.tokens.Get(key); ok && o.keys == keys {
+		return o, nil
+	}
+	p, err := s.openToken(token)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{keys: keys, payload: p}
+	s.tokens.Put(key, o)
+	return o, nil
 }
 
 // worth returns what a token says by the newest state that is known. It is looked up

@@ -96,3 +96,55 @@ func TestAccessRulesAreEnforced(t *testing.T) {
 	s.want(http.StatusNoContent, "DELETE", "/v3/auth/tokens", s.admin(), "", "X-Subject-Token", robot)
 	s.want(http.StatusUnauthorized, "GET", "/v3/users/"+user, robot, "")
 }
+
+// TestIdentityForgivesNoExpiredToken: other services take an expired token together with
+// a service's; identity does not, as Keystone does not. So nothing is delegated with it
+// that outlasts it.
+func TestIdentityForgivesNoExpiredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		svc, err := identity.Open(t.Context(), identity.Config{AdminPassword: adminPassword, Settings: identity.Settings{BcryptCost: bcrypt.MinCost}}, nil)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, svc.Close()) }()
+		s, h := &site{TB: t, svc: svc}, guarded(t, svc)
+		ask := func(method, path, token, service, body string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), method, "http://cloud.test"+path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("X-Auth-Token", token)
+			if service != "" {
+				r.Header.Set("X-Service-Token", service)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
+		}
+		user, project := s.owner("ann", "lab", "member")
+		s.owner("nova", "services", "service")
+		login := func(name, on string) string {
+			token, _, err := svc.Login(t.Context(), identity.LoginRequest{
+				Password: &identity.PasswordLogin{User: identity.UserRef{Name: name, Domain: identity.DomainRef{ID: "default"}}, Password: "pw"},
+				Scope:    identity.LoginScope{Project: &identity.ProjectRef{Name: on, Domain: identity.DomainRef{ID: "default"}}},
+			})
+			require.NoError(t, err)
+			return token
+		}
+		old := login("ann", "lab")
+		time.Sleep(2 * time.Hour)
+		service := login("nova", "services")
+		require.Equal(t, http.StatusNoContent, ask("GET", "/compute/v2.1/servers", old, service, "").Code, "another service forgives its age")
+		require.Equal(t, http.StatusUnauthorized, ask("GET", "/compute/v2.1/servers", old, "", "").Code)
+		delegations := map[string]string{
+			"/users/" + user + "/application_credentials": `{"application_credential": {"name": "robot"}}`,
+			"/users/" + user + "/credentials/OS-EC2":      `{"tenant_id": "` + project + `"}`,
+			"/credentials":                                `{"credential": {"type": "cert", "blob": "x", "user_id": "` + user + `"}}`,
+			"/OS-TRUST/trusts":                            `{"trust": {"trustor_user_id": "` + user + `", "trustee_user_id": "` + user + `", "project_id": "` + project + `", "impersonation": false, "roles": [{"name": "member"}]}}`,
+		}
+		for path, body := range delegations {
+			require.Equal(t, http.StatusUnauthorized, ask("POST", "/identity/v3"+path, old, service, body).Code, path)
+			a := ask("POST", "/identity/v3"+path, login("ann", "lab"), service, body)
+			require.Equal(t, http.StatusCreated, a.Code, "%s: %s", path, a.Body)
+		}
+		for _, path := range []string{"/auth/projects", "/auth/catalog", "/users/" + user} {
+			require.Equal(t, http.StatusUnauthorized, ask("GET", "/identity/v3"+path, old, service, "").Code, path)
+		}
+	})
+}

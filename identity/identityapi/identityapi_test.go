@@ -150,12 +150,19 @@ func (s *site) admin() string { return s.login("admin", adminPassword, projectSc
 // member makes a user who is a member of a new project, and returns its token.
 func (s *site) member(user, project string) (userID, projectID, token string) {
 	s.Helper()
+	userID, projectID = s.owner(user, project, "member")
+	return userID, projectID, s.login(user, "pw", projectScope(project))
+}
+
+// owner makes a user with the password "pw" and a project on which it has a role.
+func (s *site) owner(user, project, role string) (userID, projectID string) {
+	s.Helper()
 	u, err := s.svc.CreateUser(s.Context(), identity.CreateUserOptions{Name: user, Password: "pw"})
 	require.NoError(s, err)
 	p, err := s.svc.CreateProject(s.Context(), identity.CreateProjectOptions{Name: project})
 	require.NoError(s, err)
-	role, err := s.svc.FindRole(s.Context(), "member")
+	r, err := s.svc.FindRole(s.Context(), role)
 	require.NoError(s, err)
-	require.NoError(s, s.svc.Assign(s.Context(), identity.Assignment{RoleID: role.ID, UserID: u.ID, ProjectID: p.ID}))
-	return u.ID, p.ID, s.login(user, "pw", projectScope(project))
+	require.NoError(s, s.svc.Assign(s.Context(), identity.Assignment{RoleID: r.ID, UserID: u.ID, ProjectID: p.ID}))
+	return u.ID, p.ID
 }

@@ -117,7 +117,8 @@ func (a *api) tokenResponse(ctx context.Context, r *httpapi.Request, token strin
 	return resp
 }
 
-// callerToken is the token that a request was made with.
+// callerToken is the token that a request was made with. One that has expired is none
+// here, a service's beside it or not: ownAuth lets it no further.
 func (a *api) callerToken(ctx context.Context, r *httpapi.Request) (*identity.Token, error) {
 	return a.svc.Validate(ctx, r.HTTP.Header.Get("X-Auth-Token"))
 }
