@@ -94,11 +94,11 @@ func (k *keyring) newKey() []byte {
 
 // use takes keys into service.
 func (k *keyring) use(revision uint64, all map[int][]byte) {
-	k.keys.Store(&keys{revision, inOrder(all)})
+	k.keys.Store(&keys{revision, byAge(all)})
 }
 
-// inOrder lists keys, primary first and staged last.
-func inOrder(all map[int][]byte) []*fernet.Key {
+// byAge lists keys, primary first and staged last.
+func byAge(all map[int][]byte) []*fernet.Key {
 	list := make([]*fernet.Key, 0, len(all))
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(all))) {
 		list = append(list, (*fernet.Key)(all[n]))
@@ -108,7 +108,7 @@ func inOrder(all map[int][]byte) []*fernet.Key {
 
 // are reports whether the keys in service are these.
 func (k *keyring) are(all map[int][]byte) bool {
-	return slices.EqualFunc(k.keys.Load().list, inOrder(all), func(a, b *fernet.Key) bool { return *a == *b })
+	return slices.EqualFunc(k.keys.Load().list, byAge(all), func(a, b *fernet.Key) bool { return *a == *b })
 }
 
 // seal encrypts and signs a message; the result is URL-safe text.
