@@ -41,9 +41,9 @@ func (s *Service) spend(tx *state.Tx, f *flow) error {
 }
 
 // FederationMetadata returns the document about this cloud that an identity provider
-// wants, with its media type; browsers come back from there to redirect. fault.NotFound
-// if the protocol needs none.
-func (s *Service) FederationMetadata(ctx context.Context, providerID, protocolID, redirect string) (document []byte, mediaType string, err error) {
+// wants, with its media type; browsers come back from there to redirect, and clients with
+// messages to messages. fault.NotFound if the protocol needs none.
+func (s *Service) FederationMetadata(ctx context.Context, providerID, protocolID, redirect, messages string) (document []byte, mediaType string, err error) {
 	method, err := s.method(federationPath{providerID, protocolID})
 	if err != nil {
 		return nil, "", fault.Wrap("identity.FederationMetadata", err)
@@ -52,6 +52,6 @@ func (s *Service) FederationMetadata(ctx context.Context, providerID, protocolID
 	if !ok {
 		return nil, "", fault.Wrap("identity.FederationMetadata", fault.New(fault.NotFound, "The protocol %s has no metadata.", protocolID))
 	}
-	document, mediaType = publisher.Publish(redirect)
+	document, mediaType = publisher.Publish(redirect, messages)
 	return document, mediaType, nil
 }

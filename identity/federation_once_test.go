@@ -99,8 +99,8 @@ func TestBrowserLoginEndsOnce(t *testing.T) {
 
 func TestFederationMetadata(t *testing.T) {
 	a := newAbroad(t)
-	_, _, err := a.FederationMetadata(t.Context(), "acme", "openid", "https://cloud.example/callback")
+	_, _, err := a.FederationMetadata(t.Context(), "acme", "openid", "https://cloud.example/callback", "")
 	require.ErrorIs(t, err, fault.NotFound)
-	_, _, err = a.FederationMetadata(t.Context(), "acme", "none", "https://cloud.example/callback")
+	_, _, err = a.FederationMetadata(t.Context(), "acme", "none", "https://cloud.example/callback", "")
 	require.ErrorIs(t, err, fault.NotFound)
 }

@@ -88,22 +88,32 @@ func (s *Service) beginWebSSO(ctx context.Context, opts WebSSOOptions) (WebSSO, 
 	if err != nil {
 		return WebSSO{}, err
 	}
-	f := flow{
-		Flow:       driver.Flow{Redirect: opts.Redirect, State: secret(), Nonce: secret(), Verifier: secret()},
-		ProviderID: opts.ProviderID, ProtocolID: opts.ProtocolID, Origin: opts.Origin,
-		Until: s.core.Clock.Now().Add(webSSOTime),
-	}
+	f := s.newFlow(path, opts.Origin, opts.Redirect)
 	address, err := browser.Begin(ctx, f.Flow)
 	if err != nil {
 		return WebSSO{}, s.refused(ctx, path, err)
 	}
-	message, err := json.Marshal(f)
-	if err != nil {
-		return WebSSO{}, err
-	}
-	sealed, err := s.tokenKeys.seal(append([]byte{webSSOVersion}, message...), s.core.Clock.Now())
+	sealed, err := s.sealFlow(f)
 	_, posts := browser.(driver.Publisher)
 	return WebSSO{URL: address, State: f.State, Sealed: sealed, Posts: posts}, err
+}
+
+// newFlow draws the secrets of a log-in.
+func (s *Service) newFlow(path federationPath, origin, redirect string) flow {
+	return flow{
+		Flow:       driver.Flow{Redirect: redirect, State: secret(), Nonce: secret(), Verifier: secret()},
+		ProviderID: path.ProviderID, ProtocolID: path.ProtocolID, Origin: origin,
+		Until: s.core.Clock.Now().Add(webSSOTime),
+	}
+}
+
+// sealFlow makes a flow something that only openFlow reads.
+func (s *Service) sealFlow(f flow) (string, error) {
+	message, err := json.Marshal(f)
+	if err != nil {
+		return "", err
+	}
+	return s.tokenKeys.seal(append([]byte{webSSOVersion}, message...), s.core.Clock.Now())
 }
 
 // FinishWebSSO ends a log-in with a browser that came back with a query: it returns an

@@ -23,8 +23,15 @@ func (a *api) federatedAuthRoutes() []httpapi.Route {
 	}
 }
 
-// federatedAuth gives an unscoped token for a credential of an identity provider.
+// federatedAuth gives an unscoped token for a credential of an identity provider, or at
+// the end of messages that a client has carried.
 func (a *api) federatedAuth(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	switch {
+	case bringsMessage(r):
+		return a.finishMessage(ctx, r)
+	case wantsMessage(r):
+		return a.beginMessage(ctx, r)
+	}
 	token, t, err := a.svc.LoginFederated(ctx, identity.FederatedLogin{
 		ProviderID: r.Path("idp_id"), ProtocolID: r.Path("protocol_id"), Credential: bearer(r.HTTP.Header),
 	})

@@ -49,7 +49,7 @@ func readForm(r *httpapi.Request) (url.Values, error) {
 // federationMetadata answers with the document about this cloud that a provider wants.
 func (a *api) federationMetadata(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	provider, protocol := r.Path("idp_id"), r.Path("protocol_id")
-	text, kind, err := a.svc.FederationMetadata(ctx, provider, protocol, callback(r, provider, protocol))
+	text, kind, err := a.svc.FederationMetadata(ctx, provider, protocol, callback(r, provider, protocol), federatedPath(r, provider, protocol))
 	if err != nil {
 		return unauthorized(r, err)
 	}

@@ -17,7 +17,7 @@ import (
 // formProvider sends browsers back with a form.
 type formProvider struct{ *memprotocol.Provider }
 
-func (formProvider) Publish(redirect string) ([]byte, string) {
+func (formProvider) Publish(redirect, _ string) ([]byte, string) {
 	return []byte("<about " + redirect + ">"), "application/samlmetadata+xml"
 }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,30 +25,33 @@ const (
 	bindingPost     = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 )
 
-// request is what asks the provider to log somebody in.
-func (p *Provider) request(m *metadata, flow driver.Flow) ([]byte, error) {
-	doc := etree.NewDocument()
-	r := doc.CreateElement("samlp:AuthnRequest")
+// request is what asks the provider to log somebody in, at an address if that is known.
+func (p *Provider) request(destination, binding string, flow driver.Flow) *etree.Element {
+	r := etree.NewElement("samlp:AuthnRequest")
 	r.CreateAttr("xmlns:samlp", nsProtocol)
 	r.CreateAttr("xmlns:saml", nsAssertion)
 	r.CreateAttr("ID", requestID(flow))
 	r.CreateAttr("Version", "2.0")
 	r.CreateAttr("IssueInstant", p.cfg.Clock.Now().UTC().Format(time.RFC3339))
-	r.CreateAttr("Destination", m.login)
+	if destination != "" {
+		r.CreateAttr("Destination", destination)
+	}
 	r.CreateAttr("AssertionConsumerServiceURL", flow.Redirect)
-	r.CreateAttr("ProtocolBinding", bindingPost)
+	r.CreateAttr("ProtocolBinding", binding)
 	r.CreateElement("saml:Issuer").SetText(p.cfg.EntityID)
 	policy := r.CreateElement("samlp:NameIDPolicy")
 	policy.CreateAttr("AllowCreate", "true")
 	if p.cfg.NameIDFormat != "" {
 		policy.CreateAttr("Format", p.cfg.NameIDFormat)
 	}
-	return doc.WriteToBytes()
+	return r
 }
 
 // redirect is the address that carries a request to the provider.
 func (p *Provider) redirect(m *metadata, flow driver.Flow) (string, error) {
-	request, err := p.request(m, flow)
+	doc := etree.NewDocument()
+	doc.SetRoot(p.request(m.login, bindingPost, flow))
+	request, err := doc.WriteToBytes()
 	if err != nil {
 		return "", err
 	}
@@ -82,14 +86,14 @@ func (p *Provider) sign(query string) (string, error) {
 
 // Publish returns the metadata of this cloud, which the provider wants before it lets
 // anybody log in here.
-func (p *Provider) Publish(redirect string) (document []byte, mediaType string) {
+func (p *Provider) Publish(redirect, messages string) (document []byte, mediaType string) {
 	doc := etree.NewDocument()
 	entity := doc.CreateElement("md:EntityDescriptor")
 	entity.CreateAttr("xmlns:md", nsMetadata)
 	entity.CreateAttr("entityID", p.cfg.EntityID)
 	service := entity.CreateElement("md:SPSSODescriptor")
 	service.CreateAttr("protocolSupportEnumeration", nsProtocol)
-	service.CreateAttr("AuthnRequestsSigned", map[bool]string{true: "true", false: "false"}[p.signer != nil])
+	service.CreateAttr("AuthnRequestsSigned", strconv.FormatBool(p.signer != nil))
 	service.CreateAttr("WantAssertionsSigned", "true")
 	if p.signer != nil {
 		key := service.CreateElement("md:KeyDescriptor")
@@ -102,11 +106,13 @@ func (p *Provider) Publish(redirect string) (document []byte, mediaType string) 
 	if p.cfg.NameIDFormat != "" {
 		service.CreateElement("md:NameIDFormat").SetText(p.cfg.NameIDFormat)
 	}
-	consumer := service.CreateElement("md:AssertionConsumerService")
-	consumer.CreateAttr("Binding", bindingPost)
-	consumer.CreateAttr("Location", redirect)
-	consumer.CreateAttr("index", "0")
-	consumer.CreateAttr("isDefault", "true")
+	for i, way := range [][2]string{{bindingPost, redirect}, {bindingPAOS, messages}} {
+		consumer := service.CreateElement("md:AssertionConsumerService")
+		consumer.CreateAttr("Binding", way[0])
+		consumer.CreateAttr("Location", way[1])
+		consumer.CreateAttr("index", strconv.Itoa(i))
+		consumer.CreateAttr("isDefault", strconv.FormatBool(i == 0))
+	}
 	text, _ := doc.WriteToBytes() // to memory
 	return text, "application/samlmetadata+xml"
 }

@@ -21,9 +21,8 @@ const (
 	bearer        = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 )
 
-// open returns the signed assertion of a response. What is around the assertion need not
-// be signed: it can only be a reason for a refusal.
-func (p *Provider) open(m *metadata, flow driver.Flow, encoded string) (*etree.Element, error) {
+// decode reads a response as a form has it.
+func decode(encoded string) (*etree.Element, error) {
 	if encoded == "" || len(encoded) > maxResponse {
 		return nil, errors.New("there is no response, or it is too large")
 	}
@@ -31,10 +30,12 @@ func (p *Provider) open(m *metadata, flow driver.Flow, encoded string) (*etree.E
 	if err != nil {
 		return nil, fmt.Errorf("the response is not base64: %w", err)
 	}
-	response, err := parse(raw, false)
-	if err != nil {
-		return nil, err
-	}
+	return parse(raw, false)
+}
+
+// open returns the signed assertion of a response. What is around the assertion need not
+// be signed: it can only be a reason for a refusal.
+func (p *Provider) open(m *metadata, flow driver.Flow, response *etree.Element) (*etree.Element, error) {
 	if err := p.checkResponse(m, flow, response); err != nil {
 		return nil, err
 	}

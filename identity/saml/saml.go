@@ -1,6 +1,7 @@
 // Package saml lets users of a SAML 2.0 identity provider log in with a browser: it is
 // sent there with a request (HTTP-Redirect binding), and comes back with a form that
-// holds an assertion (HTTP-POST binding).
+// holds an assertion (HTTP-POST binding). Clients that carry the messages themselves
+// (ECP: the unmodified client's v3samlpassword) log in as well.
 //
 // # What is read
 //
@@ -28,6 +29,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/beevik/etree"
 
 	"github.com/welkin-cloud/cloud/identity/driver"
 	"github.com/welkin-cloud/cloud/internal/clock"
@@ -63,7 +66,7 @@ type Config struct {
 	Clock     clock.Clock // default: the machine's
 }
 
-// Provider is a driver.Publisher. The provider itself is never spoken with, but for its
+// Provider is a driver.Publisher and a driver.Messenger. The provider itself is never spoken with, but for its
 // metadata: browsers carry everything else.
 type Provider struct {
 	cfg      Config
@@ -109,7 +112,7 @@ func (p *Provider) Close() error {
 }
 
 // Assert refuses every credential: an assertion is good only for the log-in that asked
-// for it, which is one with a browser.
+// for it.
 func (p *Provider) Assert(context.Context, string) (driver.Assertion, error) {
 	return nil, denied(errors.New("a SAML assertion must answer a request"))
 }
@@ -129,7 +132,16 @@ func (p *Provider) Finish(ctx context.Context, flow driver.Flow, form url.Values
 	if err != nil {
 		return nil, err
 	}
-	signed, err := p.open(m, flow, form.Get("SAMLResponse"))
+	response, err := decode(form.Get("SAMLResponse"))
+	if err != nil {
+		return nil, denied(err)
+	}
+	return p.read(m, flow, response)
+}
+
+// read checks a response, and tells what its assertion says.
+func (p *Provider) read(m *metadata, flow driver.Flow, response *etree.Element) (driver.Assertion, error) {
+	signed, err := p.open(m, flow, response)
 	if err != nil {
 		return nil, denied(err)
 	}

@@ -104,14 +104,15 @@ func TestRequestsAreSigned(t *testing.T) {
 	key := otherKey().PrivateKey.(*rsa.PrivateKey)
 	require.NoError(t, rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, sum[:], der))
 
-	document, kind := p.Publish(consumer)
+	document, kind := p.Publish(consumer, "https://cloud.example/auth")
 	require.Equal(t, "application/samlmetadata+xml", kind)
 	require.Contains(t, string(document), `AuthnRequestsSigned="true"`)
 	require.Contains(t, string(document), base64.StdEncoding.EncodeToString(otherKey().Certificate[0]))
-	document, _ = newDriver(t).Publish(consumer)
+	document, _ = newDriver(t).Publish(consumer, "https://cloud.example/auth")
 	require.Contains(t, string(document), `AuthnRequestsSigned="false"`)
 	require.Contains(t, string(document), `WantAssertionsSigned="true"`)
 	require.Contains(t, string(document), `Location="`+consumer+`"`)
+	require.Contains(t, string(document), `Location="https://cloud.example/auth"`)
 }
 
 func TestAssertionsBecomeAttributes(t *testing.T) {

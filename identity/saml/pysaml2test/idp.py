@@ -10,6 +10,7 @@ import base64
 import html
 import http.server
 import json
+import re
 import sys
 import urllib.parse
 
@@ -26,6 +27,13 @@ with open(sys.argv[1]) as f:
     config = json.load(f)
 describe = len(sys.argv) == 3
 base = "http://127.0.0.1:%d" % config["port"]
+
+
+ENVELOPE = (
+    '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Header>'
+    '<ecp:Response xmlns:ecp="urn:oasis:names:tc:SAML:2.0:profiles:SSO:ecp" S:mustUnderstand="1" '
+    'S:actor="http://schemas.xmlsoap.org/soap/actor/next" AssertionConsumerServiceURL="%s"/>'
+    '</S:Header><S:Body>%s</S:Body></S:Envelope>')
 
 
 def settings():
@@ -90,8 +98,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         consumer = request.message.assertion_consumer_service_url
         args = {"in_response_to": request.message.id, "destination": consumer,
                 "sp_entity_id": request.message.issuer.text, "name_id_policy": None}
-        response = server.create_ecp_authn_request_response(consumer, **self.response(user, args))
-        self.answer(200, "text/xml", str(response))
+        response = str(server.create_authn_response(**self.response(user, args)))
+        # pysaml2's own envelope takes no response whose assertion is signed already.
+        self.answer(200, "text/xml", ENVELOPE % (html.escape(consumer), re.sub(r"^<\?xml.*?\?>", "", response)))
 
     def signed(self, request, query):
         certificates = server.metadata.certs(request.message.issuer.text, "spsso", "signing")

@@ -12,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -232,4 +233,27 @@ func TestSignedRequests(t *testing.T) {
 	resp := w.ask(jar, "GET", w.url+sso+"/websso?origin="+url.QueryEscape(dashboard), nil, "")
 	spoilt := strings.Replace(resp.Header.Get("Location"), "&RelayState=", "&RelayState=x", 1)
 	w.page(http.StatusForbidden, w.ask(jar, "GET", spoilt, nil, "ada"))
+}
+
+// TestUnmodifiedClient logs in with the usual client's plugin, which carries messages.
+func TestUnmodifiedClient(t *testing.T) {
+	w := newWorld(t, pysaml2test.Config{})
+	issue := func(user, password string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), "openstack", "--os-auth-type", "v3samlpassword", "--os-identity-api-version", "3",
+			"--os-auth-url", w.url+"/v3", "--os-identity-provider", "acme", "--os-protocol", "saml2",
+			"--os-identity-provider-url", w.provider.URL+"/ecp", "--os-username", user, "--os-password", password,
+			"token", "issue", "-f", "value", "-c", "id")
+		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8"}
+		return cmd.CombinedOutput()
+	}
+	out, err := issue("ada", "ada-secret")
+	require.NoError(t, err, string(out))
+	token, err := w.svc.Validate(t.Context(), strings.TrimSpace(string(out)))
+	require.NoError(t, err)
+	require.Equal(t, "Ada <L> & Söhne", token.User.Name)
+	require.Len(t, token.Federation.GroupIDs, 1)
+	for _, stranger := range []string{"ada", "eve"} {
+		out, err := issue(stranger, map[string]string{"ada": "guessed", "eve": "eve-secret"}[stranger])
+		require.Error(t, err, string(out))
+	}
 }
