@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 packages="
 qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-clients
 nftables iproute2 util-linux kmod procps gcc libc6-dev
-slapd glewlwyd dbconfig-sqlite3 python3-pysaml2 xmlsec1 python3-openstackclient python3-keystonemiddleware openssh-client curl jq xorriso sqlite3
+slapd glewlwyd dbconfig-sqlite3 python3-pysaml2 xmlsec1 python3-lxml python3-openstackclient python3-keystonemiddleware openssh-client curl jq xorriso sqlite3
 $(bash internal/guestimage/build.sh --packages) $(bash internal/guestimage/debian.sh --packages)
 "
 

@@ -80,7 +80,7 @@ func TestMessages(t *testing.T) {
 	require.NotEmpty(t, got.header.Get("X-Subject-Token"))
 	require.Equal(t, http.StatusUnauthorized, answer(auth, a.body+"\nbob's").status, "it is replayed")
 
-	// What is sealed for browsers is for them alone, and the other way round.
+	// What is sealed for browsers is for them alone.
 	begun := s.send("GET", sso+"/identity_providers/acme/protocols/first/websso"+dashboard, nil, "")
 	require.Equal(t, http.StatusFound, begun.status)
 	_, sealed, _ := strings.Cut(begun.header.Get("Set-Cookie"), "=")
