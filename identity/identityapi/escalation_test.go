@@ -86,3 +86,32 @@ func TestAccessRulesHaveABound(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, 200, "rules of the same content are one")
 }
+
+// Who is linked with somebody gets that person's groups.
+func TestManagersLinkUsersWithProvidersOfTheirDomainOnly(t *testing.T) {
+	s := serve(t)
+	ctx := t.Context()
+	own, bossID, token := s.manager("own")
+	_, err := s.svc.CreateMapping(ctx, identity.Mapping{ID: "m", Rules: []identity.MappingRule{{
+		Local:  []identity.MappingLocal{{User: &identity.MappingUser{Name: "{0}"}}},
+		Remote: []identity.MappingRemote{{Type: "name"}},
+	}}})
+	require.NoError(t, err)
+	for id, domain := range map[string]string{"ours": own, "theirs": identity.DefaultDomainID} {
+		_, err := s.svc.CreateIdentityProvider(ctx, identity.CreateIdentityProviderOptions{ID: id, DomainID: domain, Enabled: true})
+		require.NoError(t, err)
+		_, err = s.svc.CreateFederationProtocol(ctx, identity.FederationProtocol{ID: "openid", ProviderID: id, MappingID: "m"})
+		require.NoError(t, err)
+	}
+	body := func(name, provider string) string {
+		return `{"user": {"name": "` + name + `", "federated": [{"idp_id": "` + provider +
+			`", "protocols": [{"protocol_id": "openid", "unique_id": "` + name + `"}]}]}}`
+	}
+	for _, provider := range []string{"theirs", "nothing"} {
+		s.want(http.StatusForbidden, "POST", "/v3/users", token, body("x", provider))
+		s.want(http.StatusForbidden, "PATCH", "/v3/users/"+bossID, token, body("boss", provider))
+	}
+	s.want(http.StatusCreated, "POST", "/v3/users", token, body("x", "ours"))
+	s.want(http.StatusOK, "PATCH", "/v3/users/"+bossID, token, body("boss", "ours"))
+	s.want(http.StatusOK, "PATCH", "/v3/users/"+bossID, s.admin(), body("boss", "theirs"))
+}

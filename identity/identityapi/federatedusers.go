@@ -25,6 +25,19 @@ const federatedProperty = `{"type": ["array", "null"], "maxItems": 100, "items":
 			"type": "object", "required": ["protocol_id", "unique_id"],
 			"properties": {"protocol_id": {"type": "string"}, "unique_id": {"type": "string"}}}}}}}`
 
+// identitiesFor are those that a body gives a user of a domain. Who may not manage
+// identity providers may name those of that domain only: whoever is linked with somebody
+// whom another provider vouches for would get that person's groups.
+func (a *api) identitiesFor(ctx context.Context, r *httpapi.Request, domainID string, all []federatedBody) ([]identity.FederatedIdentity, error) {
+	for _, f := range all {
+		p, err := a.svc.GetIdentityProvider(ctx, f.ProviderID)
+		if (err != nil || p.DomainID != domainID) && !r.May("identity:create_identity_provider", nil) {
+			return nil, forbidden("linking a user with an identity provider of another domain")
+		}
+	}
+	return federatedIdentities(all), nil
+}
+
 func federatedIdentities(all []federatedBody) []identity.FederatedIdentity {
 	var list []identity.FederatedIdentity
 	for _, f := range all {

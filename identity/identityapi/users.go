@@ -107,11 +107,15 @@ func (a *api) createUser(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
+	federated, err := a.identitiesFor(ctx, r, bodyDomain(r, "user"), b.Federated)
+	if err != nil {
+		return nil, err
+	}
 	u, err := a.svc.CreateUser(ctx, identity.CreateUserOptions{
 		Name: value(b.Name), DomainID: bodyDomain(r, "user"), Password: value(b.Password),
 		DefaultProjectID: value(b.DefaultProjectID), Description: value(b.Description),
 		Email: value(b.Email), Disabled: off(b.Enabled), Options: b.Options, Extra: extra,
-		Federated: federatedIdentities(b.Federated),
+		Federated: federated,
 	})
 	if err != nil {
 		return nil, err
@@ -140,13 +144,17 @@ func (a *api) updateUser(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if b.DomainID != nil && *b.DomainID != u.DomainID {
 		return nil, fixed("domain_id")
 	}
+	federated, err := a.identitiesFor(ctx, r, u.DomainID, b.Federated)
+	if err != nil {
+		return nil, err
+	}
 	if isNull(r, "user", "default_project_id") {
 		b.DefaultProjectID = new(string)
 	}
 	u, err = a.svc.UpdateUser(ctx, u.ID, identity.UpdateUserOptions{
 		Name: b.Name, Password: b.Password, DefaultProjectID: b.DefaultProjectID,
 		Description: b.Description, Email: b.Email, Enabled: b.Enabled,
-		Options: b.Options, Extra: extra, Federated: federatedIdentities(b.Federated),
+		Options: b.Options, Extra: extra, Federated: federated,
 	})
 	if err != nil {
 		return nil, err
