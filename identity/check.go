@@ -22,7 +22,7 @@ func (s *Service) Checks() []check.Check {
 		},
 		{
 			Name: "identity.credentials", Run: s.checkCredentials,
-			Doc: "Application credentials, access rules, trusts, OAuth1 tokens and login records name users, projects, trusts and consumers that exist.",
+			Doc: "Application credentials, access rules, trusts, OAuth1 tokens and login records name users, projects, access rules, trusts and consumers that exist.",
 		},
 		{
 			Name: "identity.directories", Run: s.checkDirectories,
@@ -42,7 +42,7 @@ func (s *Service) Checks() []check.Check {
 		},
 		{
 			Name: "identity.federation", Run: s.checkFederation,
-			Doc: "Identity providers, protocols and federated users name domains, providers, protocols, users and groups that exist.",
+			Doc: "Identity providers, protocols and federated users name domains, providers, protocols, users and groups that exist; a provider knows each federated user.",
 		},
 	}
 }
@@ -180,13 +180,17 @@ func (s *Service) checkGrants(_ context.Context, l *check.Look) error {
 }
 
 // checkCredentials leaves the roles of credentials and trusts out: a role that is
-// deleted is passed on no more, and that is all.
+// deleted is passed on no more, and that is all. Credentials of any type and the default
+// projects of users are what clients say: they may name what is not there, as in Keystone.
 func (s *Service) checkCredentials(_ context.Context, l *check.Look) error {
 	r, n := l.State(), names{s, l}
 	for a := range s.t.appCreds.All(r) {
 		resource, gone := "application-credential/"+a.ID, drop(s.t.appCreds, a.ID)
 		n.need(n.user(a.UserID), resource, "user", a.UserID, gone)
 		n.need(n.project(a.ProjectID), resource, "project", a.ProjectID, gone)
+		for _, rule := range a.AccessRules {
+			n.need(has(s.t.accessRules, rule.ID), resource, "access rule", rule.ID, nil)
+		}
 	}
 	for a := range s.t.accessRules.All(r) {
 		n.need(n.user(a.UserID), "access-rule/"+a.ID, "user", a.UserID, drop(s.t.accessRules, a.ID))

@@ -40,6 +40,8 @@ func (s *Service) checkLimits(_ context.Context, l *check.Look) error {
 	for x := range s.t.limits.All(r) {
 		gone := drop(s.t.limits, x.ID)
 		n.need(has(s.t.registered, x.RegisteredID), "limit/"+x.ID, "registered limit", x.RegisteredID, gone)
+		n.maybe(n.service, "limit/"+x.ID, "service", x.ServiceID, gone)
+		n.maybe(n.region, "limit/"+x.ID, "region", x.RegionID, gone)
 		n.maybe(n.project, "limit/"+x.ID, "project", x.ProjectID, gone)
 		n.maybe(n.domain, "limit/"+x.ID, "domain", x.DomainID, gone)
 	}

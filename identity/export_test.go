@@ -69,3 +69,9 @@ func (s *Service) Revision() uint64 { return s.core.DB.Snapshot().Revision() }
 
 // Sync returns when the service knows what other controllers have done.
 func (s *Service) Sync(ctx context.Context) error { return s.core.DB.Sync(ctx) }
+
+// DB is the state of the service.
+func (s *Service) DB() *state.DB { return s.core.DB }
+
+// Plant stores a row as it is, whatever the service thinks of it.
+func (s *Service) Plant(ctx context.Context, row state.Row) error { return s.core.DB.Plant(ctx, row) }

@@ -23,6 +23,11 @@ func (s *Service) checkFederation(_ context.Context, l *check.Look) error {
 		n.need(n.user(f.UserID), resource, "user", f.UserID, gone)
 		n.need(n.protocol(f.ProviderID, f.ProtocolID), resource, "protocol", f.ProtocolID, gone)
 	}
+	for u := range s.t.users.All(r) {
+		if u.Source == sourceFederation && s.t.links.Count(r, s.t.linkUser, u.ID) == 0 {
+			l.Found("user/"+u.ID, "comes from an identity provider, but none knows it.", "Delete it: nobody can log in as it.")
+		}
+	}
 	for m := range s.t.federated.All(r) {
 		resource, gone := "federated-membership/"+m.GroupID+"/"+m.UserID, drop(s.t.federated, federatedMemberKey(&m))
 		n.need(n.user(m.UserID), resource, "user", m.UserID, gone)
