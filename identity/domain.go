@@ -111,8 +111,12 @@ func (s *Service) UpdateDomain(ctx context.Context, id string, opts UpdateDomain
 }
 
 // DeleteDomain removes a disabled domain with all its users, groups, projects and
-// roles: fault.Forbidden if it is enabled.
+// roles: fault.Forbidden if it is enabled. A large one goes in several transactions; cut
+// off between them, it is left disabled and with less in it, to be deleted again.
 func (s *Service) DeleteDomain(ctx context.Context, id string) error {
+	if err := s.thinOut(ctx, "DeleteDomain", id); err != nil {
+		return err
+	}
 	return s.update(ctx, "DeleteDomain", func(tx *state.Tx) error {
 		p, err := s.domain(tx, id)
 		if err != nil {
@@ -123,10 +127,7 @@ func (s *Service) DeleteDomain(ctx context.Context, id string) error {
 }
 
 func (s *Service) deleteDomain(ctx context.Context, tx *state.Tx, p Project) error {
-	if p.Enabled {
-		return fault.New(fault.Forbidden, "Cannot delete a domain that is enabled, please disable it first.")
-	}
-	if err := immutable("domain", p.ID, p.Options, nil); err != nil {
+	if err := deletable(p); err != nil {
 		return err
 	}
 	if err := s.emptyDomain(ctx, tx, p.ID); err != nil {
@@ -143,6 +144,14 @@ func (s *Service) deleteDomain(ctx context.Context, tx *state.Tx, p Project) err
 		s.emit(ctx, tx, deleted, "domain", p.ID)
 	}
 	return err
+}
+
+// deletable refuses to delete a domain that is in use or immutable.
+func deletable(p Project) error {
+	if p.Enabled {
+		return fault.New(fault.Forbidden, "Cannot delete a domain that is enabled, please disable it first.")
+	}
+	return immutable("domain", p.ID, p.Options, nil)
 }
 
 // emptyDomain removes what is in a domain, children before parents.

@@ -271,6 +271,11 @@ func (p *Project) enable(on bool) {
 // credentials that are bound to it: fault.Forbidden if it has children. A project that acts as a
 // domain must be disabled first.
 func (s *Service) DeleteProject(ctx context.Context, id string) error {
+	if p, err := s.t.projects.Get(s.core.DB.Snapshot(), id); err == nil && p.IsDomain {
+		if err := s.thinOut(ctx, "DeleteProject", id); err != nil {
+			return err
+		}
+	}
 	return s.update(ctx, "DeleteProject", func(tx *state.Tx) error {
 		p, err := s.t.projects.Get(tx, id)
 		if err != nil {
