@@ -45,6 +45,9 @@ func (t *tables) defineDirectories(db *state.DB) {
 
 // gone reports whether an id is that of a shadow whose original is gone.
 func (s *Service) gone(r state.Reader, id string) bool {
+	if !s.t.directoryEntries.Has(r, id) {
+		return false // as of most users: an error would be made for each
+	}
 	e, err := s.t.directoryEntries.Get(r, id)
 	return err == nil && e.Gone != nil
 }

@@ -23,7 +23,8 @@ const looksBetween = 1024
 // is passed one by one.
 func paged[T any](ctx context.Context, all iter.Seq[T], p Page, id func(*T) string, keep func(*T) bool) ([]T, error) {
 	list, left := []T{}, whileAwaited(ctx)
-	for doc := range all {
+	var doc T // one for all: a long walk would make a million
+	for doc = range all {
 		if p.Limit > 0 && len(list) == p.Limit {
 			break
 		}

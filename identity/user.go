@@ -191,11 +191,12 @@ func (s *Service) ListUsers(ctx context.Context, opts *ListUsersOptions) ([]User
 	if opts.GroupID != "" && !s.t.groups.Has(r, opts.GroupID) {
 		return nil, fault.Wrap("identity.ListUsers", fault.Missing("group", opts.GroupID))
 	}
+	var u User
 	rows, err := paged(ctx, s.usersAfter(r, opts), opts.Page, func(u *userRow) string { return u.ID }, func(row *userRow) bool {
 		if opts.GroupID != "" && !s.t.members.Has(r, state.Key(opts.GroupID, row.ID)) || !seen(row) || s.gone(r, row.ID) || !s.known(r, row.ID, opts.Federated) {
 			return false
 		}
-		u := s.shown(r, *row)
+		u = s.shown(r, *row)
 		return is(opts.DomainID, u.DomainID) && is(opts.Name, u.Name) &&
 			(opts.Enabled == nil || *opts.Enabled == u.Enabled) && holds(opts.Keep, &u)
 	})

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/groups"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 	"github.com/stretchr/testify/require"
 
@@ -78,6 +79,43 @@ func TestGophercloudTurnsPages(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, many)
 	require.Equal(t, 2, pages)
+}
+
+func TestRoleAssignmentsComeInPages(t *testing.T) {
+	s := serve(t)
+	userID, _, _ := s.member("ann", "lab")
+	role, err := s.svc.FindRole(t.Context(), "reader")
+	require.NoError(t, err)
+	for i := range 5 {
+		p, err := s.svc.CreateProject(t.Context(), identity.CreateProjectOptions{Name: fmt.Sprint("p", i)})
+		require.NoError(t, err)
+		require.NoError(t, s.svc.Assign(t.Context(), identity.Assignment{RoleID: role.ID, UserID: userID, ProjectID: p.ID}))
+	}
+	token := s.admin()
+	for _, query := range []string{"", "user.id=" + userID, "effective", "role.id=" + role.ID + "&include_names"} {
+		whole := s.want(http.StatusOK, "GET", "/v3/role_assignments?"+query, token, "")
+		require.NotContains(t, whole.body, "truncated")
+		require.Nil(t, whole.at(t, "links", "next"))
+		got, path := []any{}, "/v3/role_assignments?limit=2&"+query
+		for pages := 0; path != ""; pages++ {
+			require.Less(t, pages, 10)
+			a := s.want(http.StatusOK, "GET", path, token, "")
+			got = append(got, a.at(t, "role_assignments").([]any)...)
+			next, more := a.at(t, "links", "next").(string)
+			require.Equal(t, more, a.at(t, "truncated") == true)
+			if path = ""; more {
+				u, err := url.Parse(next)
+				require.NoError(t, err)
+				path = "/v3/role_assignments?" + u.RawQuery
+			}
+		}
+		require.Equal(t, whole.at(t, "role_assignments"), any(got), query)
+	}
+	for _, bad := range []string{"limit=x", "marker=x", "marker=a.b.c.d.e!", "marker=a.b"} {
+		s.want(http.StatusBadRequest, "GET", "/v3/role_assignments?"+bad, token, "")
+	}
+	found := all(t, roles.ListAssignments(s.client("admin", adminPassword, "admin"), roles.ListAssignmentsOpts{UserID: userID}), roles.ExtractRoleAssignments)
+	require.Len(t, found, 6)
 }
 
 func TestListsAreFiltered(t *testing.T) {
