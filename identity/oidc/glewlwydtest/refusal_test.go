@@ -81,6 +81,7 @@ func TestForgedTokens(t *testing.T) {
 	}
 	w.login(http.StatusCreated, "tokens", real.ID)
 	w.login(http.StatusCreated, "openid", real.Access)
+	require.Contains(t, w.log.text.String(), "neither meant for this cloud", "the log says why")
 }
 
 // TestTokensEnd: what a token came by must be there, enabled, and as it was.

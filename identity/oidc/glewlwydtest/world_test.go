@@ -3,9 +3,11 @@ package glewlwydtest_test
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,6 +60,21 @@ type world struct {
 	admin    string // a token
 	lab      string // a project of the groups crew and robots
 	client   glewlwydtest.Client
+	log      journal
+	secrets  []string // none of which the log may hold
+}
+
+// journal is a log in memory.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write adds to the log.
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
 }
 
 func newWorld(t testing.TB, change ...func(*oidc.Config)) *world {
@@ -77,9 +94,14 @@ func newWorld(t testing.TB, change ...func(*oidc.Config)) *world {
 		AdminPassword: "admin-secret", Federation: w.federation(change),
 		Services: []identity.CatalogEntry{{Type: "identity", Name: "keystone", Path: "/identity/v3"}},
 		Settings: identity.Settings{BcryptCost: bcrypt.MinCost},
-	}, nil)
+	}, &identity.OpenOptions{Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, svc.Close()) })
+	t.Cleanup(func() {
+		require.NoError(t, svc.Close())
+		for _, secret := range append(w.secrets, ada.Password, bob.Password, root.Password, w.client.Secret) {
+			require.NotContains(t, w.log.text.String(), secret)
+		}
+	})
 	w.svc = svc
 	enforcer, err := policy.New(nil)
 	require.NoError(t, err)
@@ -178,6 +200,9 @@ func (w *world) want(status int, method, path, token, body string, headers ...st
 // login logs in with a credential of the provider, as the unmodified clients do.
 func (w *world) login(status int, protocol, credential string) answer {
 	w.Helper()
+	if len(credential) > len("garbage") {
+		w.secrets = append(w.secrets, credential)
+	}
 	a := w.want(status, "POST", acme+"/protocols/"+protocol+"/auth", "", "", "Authorization", "Bearer "+credential)
 	if status != http.StatusCreated {
 		require.NotContains(w, a.body, w.provider.Issuer, "who is refused is not told why")
