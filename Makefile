@@ -13,7 +13,7 @@ REAL := ./compute/libvirt/... ./network/linux/... ./identity/ldap/... ./identity
 real = $(shell go list $(REAL))
 fast = $(filter-out $(real),$(shell go list ./...))
 # The race detector costs tenfold: it watches where goroutines share memory.
-RACE := . ./cloudtest ./compute ./compute/memhypervisor ./compute/placement/... ./identity ./image ./network \
+RACE := . ./cloudtest ./compute ./compute/memhypervisor ./compute/placement/... ./identity ./identity/identityapi ./image ./network \
 	./network/networkapi ./network/memnetwork ./volume ./volume/memvolume ./internal/httpapi ./internal/saga/... \
 	./internal/state/... ./internal/policy
 FUZZTIME ?= 10s
