@@ -4,7 +4,6 @@
 package glewlwydtest
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -32,7 +31,6 @@ type Server struct {
 	url          string
 	dir          string
 	cmd          *exec.Cmd
-	output       bytes.Buffer
 	admin        *http.Client // has the administrator's session
 	key          jose.JSONWebKey
 }
@@ -94,14 +92,24 @@ database = { type = "sqlite3", path = %q };
 // answers.
 func (s *Server) Run() {
 	s.t.Helper()
+	log, err := os.OpenFile(s.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(s.t, err)
+	defer log.Close()
 	s.cmd = exec.Command("glewlwyd", "-c", s.path("conf"))
-	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
+	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(s.t, s.cmd.Start())
 	if !s.wait(func() bool { return s.logIn() == nil }) {
 		s.Kill()
-		require.Fail(s.t, "glewlwyd does not answer", "%s", s.output.String())
+		require.Fail(s.t, "glewlwyd does not answer", "%s", s.output())
 	}
+}
+
+// output is what the server has said so far.
+func (s *Server) output() string {
+	text, err := os.ReadFile(s.path("log"))
+	require.NoError(s.t, err)
+	return string(text)
 }
 
 // wait waits for a condition for as long as a busy machine may take.

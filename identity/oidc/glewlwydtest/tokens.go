@@ -40,7 +40,7 @@ func (s *Server) post(c Client, path string, form url.Values, answer any) {
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
-	require.Equal(s.t, http.StatusOK, resp.StatusCode, "%s: %s", form.Get("grant_type"), s.output.String())
+	require.Equal(s.t, http.StatusOK, resp.StatusCode, "%s: %s", form.Get("grant_type"), s.output())
 	require.NoError(s.t, json.NewDecoder(resp.Body).Decode(answer))
 }
 
@@ -72,7 +72,7 @@ func (s *Server) browse(u User, client, scope, address string) *url.URL {
 	resp, err := browser.Get(address + "&g_continue")
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
-	require.Equal(s.t, http.StatusFound, resp.StatusCode, s.output.String())
+	require.Equal(s.t, http.StatusFound, resp.StatusCode, s.output())
 	to, err := resp.Location()
 	require.NoError(s.t, err)
 	return to
