@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/welkin-cloud/cloud/internal/fault"
@@ -304,12 +305,24 @@ func (s *Service) dropProject(ctx context.Context, tx *state.Tx, p Project) erro
 		s.dropFilters(tx, p.ID),
 		s.dropTrusts(ctx, tx, s.t.trustProject, p.ID),
 		s.t.oauth.dropProject(tx, p.ID),
+		s.unsetDefault(tx, p.ID),
 		s.t.projects.Delete(tx, p.ID),
 	)
 	if err == nil {
 		s.emit(ctx, tx, deleted, "project", p.ID)
 	}
 	return err
+}
+
+// unsetDefault leaves users without a default project whose it was.
+func (s *Service) unsetDefault(tx *state.Tx, projectID string) error {
+	for _, u := range slices.Collect(s.t.users.Where(tx, s.t.userDefault, projectID)) {
+		u.DefaultProjectID = ""
+		if err := s.t.users.Put(tx, u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // domainOf is the domain that a project is in; a domain is in itself.

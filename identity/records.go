@@ -71,6 +71,7 @@ type tables struct {
 	userNamed   *state.Index[userRow] // by name alone, in all domains
 	userForeign *state.Index[userRow] // by domain and name, those that userName leaves out
 	userDomain  *state.Index[userRow]
+	userDefault *state.Index[userRow] // by default project, those that have one
 
 	groups      *state.Collection[Group]
 	groupName   *state.Index[Group]
@@ -199,10 +200,11 @@ func (t *tables) defineUsers(db *state.DB) {
 		return []string{state.Key(u.DomainID, u.Name)}
 	})
 	t.userDomain = state.NewIndex("domain", func(u *userRow) []string { return []string{u.DomainID} })
+	t.userDefault = state.NewIndex("default_project", func(u *userRow) []string { return optional(u.DefaultProjectID) })
 	t.users = state.Define(db, state.Spec[userRow]{
 		Name: "identity.users", Noun: "user",
 		Key:     func(u *userRow) string { return u.ID },
-		Indexes: []*state.Index[userRow]{t.userName, t.userNamed, t.userForeign, t.userDomain},
+		Indexes: []*state.Index[userRow]{t.userName, t.userNamed, t.userForeign, t.userDomain, t.userDefault},
 	})
 
 	t.groupName = state.NewUnique("name", func(g *Group) []string { return []string{state.Key(g.DomainID, g.Name)} })

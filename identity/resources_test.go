@@ -299,4 +299,9 @@ func TestDefaultProjectIsTheScopeOfLogInsWithoutOne(t *testing.T) {
 	_, got, err = w.Login(t.Context(), byName("ann", "secret"))
 	require.NoError(t, err)
 	require.False(t, got.Scoped())
+
+	require.NoError(t, w.DeleteProject(t.Context(), w.lab.ID))
+	u, err := w.GetUser(t.Context(), w.ann.ID)
+	require.NoError(t, err)
+	require.Empty(t, u.DefaultProjectID, "the project is gone")
 }
