@@ -128,12 +128,14 @@ func (s *Service) openedAnew(ctx context.Context, token string) (*opened, error)
 	if err := s.refreshKeys(ctx); err != nil {
 		return nil, err
 	}
+	tried := s.tokenKeys.keys.Load()
 	o, err := s.openedToken(token)
 	if err == nil {
 		return o, nil
 	}
-	// Another controller may have rotated the keys and issued it a moment ago.
-	if s.core.DB.Sync(ctx) != nil || !s.tokenKeys.stale() || s.refreshKeys(ctx) != nil {
+	// Another controller may have rotated the keys and issued it a moment ago. Whoever
+	// else asks at the same time may have read the new keys already.
+	if s.core.DB.Sync(ctx) != nil || s.refreshKeys(ctx) != nil || s.tokenKeys.keys.Load() == tried {
 		return nil, err
 	}
 	return s.openedToken(token)
