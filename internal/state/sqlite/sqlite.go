@@ -91,7 +91,7 @@ func (e *engine) open(path string) error {
 	e.db.SetMaxOpenConns(2)     // one writes, one reads
 	ctx := context.Background() // opening is short and bounded by the busy timeout
 	if e.writer, err = e.db.Conn(ctx); err != nil {
-		return unusable(path, err)
+		return explain(path, err)
 	}
 	if err := e.prepareSchema(ctx, path); err != nil {
 		return explain(path, err)
@@ -100,7 +100,7 @@ func (e *engine) open(path string) error {
 		return err
 	}
 	if e.statements, err = prepare(ctx, e.writer); err != nil {
-		return unusable(path, err)
+		return explain(path, err)
 	}
 	return nil
 }
