@@ -102,9 +102,10 @@ func startFlood(b *testing.B, s *site, on bool) (stop func() (tried, refused flo
 		})
 	}
 	return func() (float64, float64) {
+		tried, refused := float64(checked.Load()), float64(turnedAway.Load()) // not those that still wait
 		close(done)
 		clients.Wait()
 		client.CloseIdleConnections()
-		return float64(checked.Load()), float64(turnedAway.Load())
+		return tried, refused
 	}
 }
