@@ -43,6 +43,7 @@ var lattice = []struct {
 	{"cloudtest", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "a cloud on the fakes, with hands on its clock, work and state"},
 	{"cloudtest/internal/...", []string{"internal/...", ".", "*", "*/driver", "*/mem*"}, "worlds of several clouds, for tests of the whole"},
 	{"examples/...", []string{".", "*", "*/...", "internal/httpapi"}, "programs"},
+	{"identity/*/*test", []string{"internal/daemontest"}, "it runs somebody else's server, for the tests of a driver"},
 	{"*/...", []string{
 		"NOUN/driver", "internal/fault", "internal/clock", "internal/blockio", "internal/files", "internal/inspect", "internal/inject",
 		"internal/overlay", "internal/qemuimg", "internal/unixsock",

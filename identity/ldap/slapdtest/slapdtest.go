@@ -6,16 +6,16 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud/internal/daemontest"
 )
 
 // What is in every server.
@@ -47,7 +47,7 @@ type Server struct {
 	CAFile    string // of who has signed the certificate
 	t         testing.TB
 	dir       string
-	cmd       *exec.Cmd
+	daemon    daemontest.Daemon
 	output    bytes.Buffer
 }
 
@@ -56,7 +56,7 @@ type Server struct {
 func Start(t testing.TB, opts Options) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir()}
-	s.URL = "ldap://" + freeAddress(t)
+	s.URL = "ldap://" + daemontest.FreeAddress(t).String()
 	config := s.config(opts)
 	require.NoError(t, os.Mkdir(s.path("db"), 0o700))
 	require.NoError(t, os.WriteFile(s.path("accounts.schema"), schema, 0o600))
@@ -72,15 +72,6 @@ func Start(t testing.TB, opts Options) *Server {
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
 
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // config is the server's configuration file.
 func (s *Server) config(opts Options) string {
 	var b bytes.Buffer
@@ -93,7 +84,7 @@ func (s *Server) config(opts Options) string {
 		b.WriteString("moduleload memberof\n")
 	}
 	if opts.TLS {
-		s.SecureURL = "ldaps://" + freeAddress(s.t)
+		s.SecureURL = "ldaps://" + daemontest.FreeAddress(s.t).String()
 		s.CAFile = s.path("ca.pem")
 		s.makeCertificates()
 		fmt.Fprintf(&b, "TLSCACertificateFile %s\nTLSCertificateFile %s\nTLSCertificateKeyFile %s\n",
@@ -120,10 +111,8 @@ func (s *Server) Run() {
 	if s.SecureURL != "" {
 		urls += " " + s.SecureURL
 	}
-	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", "-h", urls, "-f", s.path("slapd.conf"))
-	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(s.t, s.cmd.Start())
+	cmd := exec.Command("/usr/sbin/slapd", "-d", "0", "-h", urls, "-f", s.path("slapd.conf"))
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	ready := func() bool {
 		c, err := goldap.DialURL(s.URL)
 		if err != nil {
@@ -132,45 +121,25 @@ func (s *Server) Run() {
 		defer c.Close()
 		return c.Bind(Admin, Password) == nil
 	}
-	if !s.wait(ready) {
-		s.Kill()
+	if !s.daemon.Run(s.t, cmd, ready) {
 		require.Fail(s.t, "slapd does not answer", "%s", s.output.String())
 	}
 }
 
-// wait waits for a condition for as long as a busy machine may take.
-func (s *Server) wait(f func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); <-tick.C {
-		if f() {
-			return true
-		}
-	}
-	return false
-}
-
 // Kill ends the server as a crash does.
-func (s *Server) Kill() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.cmd.Process.Kill() // it may have ended by itself
-	_ = s.cmd.Wait()
-	s.cmd = nil
-}
+func (s *Server) Kill() { s.daemon.Kill() }
 
 // Freeze has the server do nothing until Thaw: connections stay, answers do not come.
 func (s *Server) Freeze() {
 	s.t.Helper()
-	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGSTOP))
-	require.True(s.t, s.wait(s.stopped), "slapd does not stop")
+	require.NoError(s.t, s.daemon.Process().Signal(syscall.SIGSTOP))
+	require.True(s.t, daemontest.Wait(s.stopped), "slapd does not stop")
 }
 
 // stopped reports whether all threads of the server have stopped: each does so when it
 // is next its turn.
 func (s *Server) stopped() bool {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.daemon.Process().Pid))
 	if err != nil || len(threads) == 0 {
 		return false
 	}
@@ -184,7 +153,7 @@ func (s *Server) stopped() bool {
 }
 
 // Thaw ends Freeze.
-func (s *Server) Thaw() { require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGCONT)) }
+func (s *Server) Thaw() { require.NoError(s.t, s.daemon.Process().Signal(syscall.SIGCONT)) }
 
 // Do calls f with a connection of the administrator.
 func (s *Server) Do(f func(c *goldap.Conn) error) {

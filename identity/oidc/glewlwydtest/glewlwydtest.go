@@ -5,17 +5,16 @@ package glewlwydtest
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud/internal/daemontest"
 )
 
 // schema makes the tables and the administrator. The package of Debian has it for its
@@ -30,7 +29,7 @@ type Server struct {
 	t            testing.TB
 	url          string
 	dir          string
-	cmd          *exec.Cmd
+	daemon       daemontest.Daemon
 	admin        *http.Client // has the administrator's session
 	key          jose.JSONWebKey
 }
@@ -40,10 +39,7 @@ type Server struct {
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir()}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().(*net.TCPAddr)
-	require.NoError(t, l.Close())
+	address := daemontest.FreeAddress(t)
 	s.url = "http://" + address.String()
 	s.Issuer = s.url + "/api/" + plugin
 	s.DiscoveryURL = s.Issuer + "/.well-known/openid-configuration"
@@ -95,12 +91,9 @@ func (s *Server) Run() {
 	log, err := os.OpenFile(s.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
 	defer log.Close()
-	s.cmd = exec.Command("glewlwyd", "-c", s.path("conf"))
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(s.t, s.cmd.Start())
-	if !s.wait(func() bool { return s.logIn() == nil }) {
-		s.Kill()
+	cmd := exec.Command("glewlwyd", "-c", s.path("conf"))
+	cmd.Stdout, cmd.Stderr = log, log
+	if !s.daemon.Run(s.t, cmd, func() bool { return s.logIn() == nil }) {
 		require.Fail(s.t, "glewlwyd does not answer", "%s", s.output())
 	}
 }
@@ -112,24 +105,5 @@ func (s *Server) output() string {
 	return string(text)
 }
 
-// wait waits for a condition for as long as a busy machine may take.
-func (s *Server) wait(f func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); <-tick.C {
-		if f() {
-			return true
-		}
-	}
-	return false
-}
-
 // Kill ends the server as a crash does.
-func (s *Server) Kill() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.cmd.Process.Kill() // it may have ended by itself
-	_ = s.cmd.Wait()
-	s.cmd = nil
-}
+func (s *Server) Kill() { s.daemon.Kill() }

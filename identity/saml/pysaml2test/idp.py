@@ -1,7 +1,7 @@
 """A small SAML 2.0 identity provider, on pysaml2, for tests.
 
     idp.py CONFIG metadata   prints the provider's metadata
-    idp.py CONFIG            serves until it is killed; says "ready" when it does
+    idp.py CONFIG            serves until it is killed
 
 CONFIG is a JSON file, see Config in pysaml2test.go. Users log in with HTTP's basic
 authentication, with a browser (/sso) or as clients that carry SOAP messages (/ecp).
@@ -131,5 +131,4 @@ if describe:
     sys.exit()
 server = Server(config=settings())
 httpd = http.server.HTTPServer(("127.0.0.1", config["port"]), Handler)
-print("ready", flush=True)
 httpd.serve_forever()

@@ -5,7 +5,6 @@
 package pysaml2test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
@@ -20,10 +19,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/welkin-cloud/cloud/internal/daemontest"
 )
 
 // python is Debian's, which sees its packages: another one may come first in the path.
@@ -53,6 +55,7 @@ type Server struct {
 	Metadata []byte // that describe it
 	t        testing.TB
 	dir      string
+	daemon   daemontest.Daemon
 	output   bytes.Buffer
 }
 
@@ -60,10 +63,7 @@ type Server struct {
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	s := &Server{t: t, dir: t.TempDir()}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
+	port := daemontest.FreeAddress(t).Port
 	s.URL = "http://127.0.0.1:" + strconv.Itoa(port)
 	if cfg.Sign == "" {
 		cfg.Sign = "assertion"
@@ -92,23 +92,18 @@ func (s *Server) Serve(service []byte) {
 	s.t.Helper()
 	s.write("service.xml", service)
 	cmd := exec.Command(python, s.path("idp.py"), s.path("config.json"))
-	cmd.Stderr = &s.output
-	out, err := cmd.StdoutPipe()
-	require.NoError(s.t, err)
-	require.NoError(s.t, cmd.Start())
-	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	s.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		late.Stop()
+		s.daemon.Kill()
 		if s.t.Failed() {
 			s.t.Log(s.output.String())
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	late.Stop()
-	require.NoError(s.t, err, "the provider did not start")
-	require.Equal(s.t, "ready\n", line)
+	listens := func() bool {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		return err == nil && c.Close() == nil
+	}
+	require.True(s.t, s.daemon.Run(s.t, cmd, listens), "the provider did not start")
 }
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
